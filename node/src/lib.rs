@@ -1,0 +1,5 @@
+//! The node of Assent: network, consensus driver, block sync, configuration, command line.
+//!
+//! Everything lives in this library so that tests can reach it; `main.rs` only calls it.
+
+pub mod network;
