@@ -1,0 +1,88 @@
+//! Every bound of the RPC server, with its reason. Those that an operator may want to change are
+//! the defaults of [`RpcConfig`](crate::RpcConfig).
+
+use std::time::Duration;
+
+/// Bytes of one request (HTTP body or WebSocket message), a whole batch included. The largest
+/// transaction is far below 1 MiB in hex, and indexers send batches of 500 small calls.
+pub const MAX_REQUEST_BYTES: u32 = 5 * 1024 * 1024;
+
+/// Bytes of one answer, a whole batch included. A full block with its transactions or receipts in
+/// JSON is about ten times its size in RLP.
+pub const MAX_RESPONSE_BYTES: u32 = 100 * 1024 * 1024;
+
+/// Calls in one batch. Blockscout sends up to 500; ethers up to 100.
+pub const MAX_BATCH: u32 = 1_000;
+
+/// Connections at a time, HTTP and WebSocket together. Each holds a socket and its buffers.
+pub const MAX_CONNECTIONS: u32 = 1_000;
+
+/// Subscriptions of one WebSocket connection: a wallet has a handful.
+pub const MAX_SUBSCRIPTIONS: u32 = 64;
+
+/// Messages that may wait for a slow WebSocket reader before its subscriptions are ended.
+pub const SUBSCRIPTION_BUFFER: u32 = 1_024;
+
+/// Requests per second of one address when the server listens beyond loopback. One transaction
+/// takes a handful of calls; a load client should be given a larger limit in the configuration.
+pub const DEFAULT_RATE_LIMIT: u32 = 1_000;
+
+/// A client that was quiet may spend this many seconds of its rate at once: a full batch fits.
+pub const RATE_BURST_SECONDS: u32 = 2;
+
+/// Addresses whose rate is remembered; beyond it those that have been quiet are forgotten.
+pub const MAX_RATE_ENTRIES: usize = 10_000;
+
+/// Time that a call may take, from its decoding to its answer, waiting for a place included.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time that one execution (`eth_call`, `eth_estimateGas`) may take.
+pub const EVM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Gas of one `eth_call` or of one step of `eth_estimateGas`.
+pub const GAS_CAP: u64 = 50_000_000;
+
+/// Heavy calls that may wait for a place per place; further ones are told to come back.
+pub const HEAVY_QUEUE_PER_SLOT: usize = 16;
+
+/// Blocks that one `eth_getLogs` may span.
+pub const MAX_LOG_BLOCKS: u64 = 10_000;
+
+/// Logs that one `eth_getLogs` may return.
+pub const MAX_LOG_RESULTS: usize = 10_000;
+
+/// Blocks that one `eth_feeHistory` may span (Geth's limit).
+pub const MAX_FEE_HISTORY_BLOCKS: u64 = 1_024;
+
+/// Percentiles that one `eth_feeHistory` may ask for (Geth's limit).
+pub const MAX_FEE_HISTORY_PERCENTILES: usize = 100;
+
+/// Addresses that one log filter may name.
+pub const MAX_LOG_ADDRESSES: usize = 1_000;
+
+/// Alternatives that one topic position of a log filter may name (Geth's limit).
+pub const MAX_LOG_TOPICS: usize = 1_000;
+
+/// Time that a browser may keep the answer to a preflight request.
+pub const CORS_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Time in which a body that is too large is read on, before the connection is closed.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for the headers of a request, and time that a connection may stay open without one.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Connections that are told at a time that there are too many; further ones are just closed.
+pub const MAX_REFUSALS: usize = 32;
+
+/// Time for telling so.
+pub const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Interval of the pings that keep a WebSocket open through proxies.
+pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Time without an answer after which a WebSocket is closed.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Time that open calls get when the server stops.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(3);
