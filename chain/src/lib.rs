@@ -1,1 +1,4 @@
-//! skeleton
+//! Blocks, transactions, execution, mempool and storage of Assent.
+
+pub mod recovery;
+pub mod transaction;
