@@ -22,10 +22,7 @@ const INLINE_BATCH: usize = 4;
 /// Recovers the sender of one transaction on the calling thread (about 30 to 60 microseconds).
 pub fn recover(signed: SignedTransaction) -> Result<Recovered, TransactionError> {
     // Refuses a high `s` as well; decoding has already done so.
-    let sender = signed
-        .tx()
-        .recover_signer()
-        .map_err(|_| TransactionError::InvalidSignature)?;
+    let sender = signed.tx().recover_signer().map_err(|_| TransactionError::InvalidSignature)?;
     Ok(Recovered::from_trusted(signed, sender))
 }
 
@@ -36,20 +33,13 @@ pub fn recover_batch(batch: Vec<SignedTransaction>) -> Vec<Result<Recovered, Tra
 
 /// Decodes many encoded transactions and recovers their senders, in order, on the recovery pool.
 pub fn decode_batch(batch: Vec<Bytes>) -> Vec<Result<Recovered, TransactionError>> {
-    map_batch(batch, |raw| {
-        SignedTransaction::decode(raw).and_then(recover)
-    })
+    map_batch(batch, |raw| SignedTransaction::decode(raw).and_then(recover))
 }
 
 /// Applies `work` to each item, in order, on the recovery pool (small batches: here).
-pub(crate) fn map_batch<T: Send, R: Send>(
-    batch: Vec<T>,
-    work: impl Fn(T) -> R + Send + Sync,
-) -> Vec<R> {
+pub(crate) fn map_batch<T: Send, R: Send>(batch: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
     match pool() {
-        Some(pool) if batch.len() >= INLINE_BATCH => {
-            pool.install(|| batch.into_par_iter().map(work).collect())
-        }
+        Some(pool) if batch.len() >= INLINE_BATCH => pool.install(|| batch.into_par_iter().map(work).collect()),
         _ => batch.into_iter().map(work).collect(),
     }
 }
@@ -102,20 +92,11 @@ mod tests {
     fn batch_keeps_the_order_and_reports_each() {
         let keys: Vec<_> = (0..3).map(|_| PrivateKeySigner::random()).collect();
         let mut batch: Vec<_> = (0..20).map(|i| signed(i, &keys[i as usize % 3])).collect();
-        let nobody = TxEip1559 {
-            nonce: 20,
-            ..Default::default()
-        }
-        .into_signed(Signature::new(U256::ZERO, U256::from(1), false));
-        batch.insert(
-            7,
-            SignedTransaction::encode(&Transaction::from(nobody)).unwrap(),
-        );
+        let nobody =
+            TxEip1559 { nonce: 20, ..Default::default() }.into_signed(Signature::new(U256::ZERO, U256::from(1), false));
+        batch.insert(7, SignedTransaction::encode(&Transaction::from(nobody)).unwrap());
         let mut results = recover_batch(batch);
-        assert_eq!(
-            results.remove(7).unwrap_err(),
-            TransactionError::InvalidSignature
-        );
+        assert_eq!(results.remove(7).unwrap_err(), TransactionError::InvalidSignature);
         for (i, result) in results.into_iter().enumerate() {
             let recovered = result.unwrap();
             assert_eq!(recovered.nonce(), i as u64);
@@ -129,15 +110,8 @@ mod tests {
         let mut batch: Vec<_> = (0..5).map(|i| signed(i, &key).raw().clone()).collect();
         batch.push(Bytes::from_static(&[3, 1]));
         let results = decode_batch(batch);
-        assert!(
-            results[..5]
-                .iter()
-                .all(|r| r.as_ref().unwrap().sender() == key.address())
-        );
-        assert_eq!(
-            results[5],
-            Err(TransactionError::TypeNotSupported { ty: 3 })
-        );
+        assert!(results[..5].iter().all(|r| r.as_ref().unwrap().sender() == key.address()));
+        assert_eq!(results[5], Err(TransactionError::TypeNotSupported { ty: 3 }));
     }
 
     /// The build has both libraries; this measures that recovery really is libsecp256k1's, which

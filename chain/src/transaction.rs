@@ -13,8 +13,8 @@ use std::fmt;
 
 use alloy_consensus::transaction::RlpEcdsaDecodableTx;
 use alloy_consensus::{
-    EthereumTxEnvelope, Signed, Transaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702,
-    TxLegacy, crypto::SECP256K1N_HALF,
+    EthereumTxEnvelope, Signed, Transaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
+    crypto::SECP256K1N_HALF,
 };
 use alloy_eips::eip2718::{Encodable2718, Typed2718};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
@@ -59,17 +59,13 @@ pub enum TransactionError {
     #[error("malformed transaction: {0}")]
     Rlp(alloy_rlp::Error),
     /// The bytes neither begin with a type number nor with an RLP list.
-    #[error(
-        "malformed transaction: expected a type byte below 0x80 or an RLP list (from 0xc0 on), got 0x{first:02x}"
-    )]
+    #[error("malformed transaction: expected a type byte below 0x80 or an RLP list (from 0xc0 on), got 0x{first:02x}")]
     NoEnvelope {
         /// The first byte.
         first: u8,
     },
     /// Readable, but not the one encoding that the transaction has (or followed by more bytes).
-    #[error(
-        "malformed transaction: its canonical encoding has {expected} bytes, got {got} that differ"
-    )]
+    #[error("malformed transaction: its canonical encoding has {expected} bytes, got {got} that differ")]
     NotCanonical {
         /// Length of the canonical encoding.
         expected: usize,
@@ -96,10 +92,7 @@ impl From<alloy_rlp::Error> for TransactionError {
 /// [`MAX_TRANSACTION_BYTES`], and nothing behind it. The hash of the result is already computed.
 pub fn decode_transaction(bytes: &[u8]) -> Result<Transaction, TransactionError> {
     if bytes.len() > MAX_TRANSACTION_BYTES {
-        return Err(TransactionError::Oversized {
-            size: bytes.len(),
-            limit: MAX_TRANSACTION_BYTES,
-        });
+        return Err(TransactionError::Oversized { size: bytes.len(), limit: MAX_TRANSACTION_BYTES });
     }
     let first = *bytes.first().ok_or(alloy_rlp::Error::InputTooShort)?;
     let tx: Transaction = match first {
@@ -118,19 +111,13 @@ pub fn decode_transaction(bytes: &[u8]) -> Result<Transaction, TransactionError>
 
 /// Decodes the signed RLP list after `prefix` type bytes and requires that encoding the result
 /// again gives these very bytes, whatever the decoder may have been lenient about.
-fn decode_signed<T: RlpEcdsaDecodableTx>(
-    bytes: &[u8],
-    prefix: usize,
-) -> Result<Signed<T>, TransactionError> {
+fn decode_signed<T: RlpEcdsaDecodableTx>(bytes: &[u8], prefix: usize) -> Result<Signed<T>, TransactionError> {
     let mut rest = bytes.get(prefix..).unwrap_or_default();
     let (tx, signature) = T::rlp_decode_with_signature(&mut rest)?;
     let mut canonical = Vec::with_capacity(bytes.len());
     tx.eip2718_encode(&signature, &mut canonical);
     if canonical != bytes {
-        return Err(TransactionError::NotCanonical {
-            expected: canonical.len(),
-            got: bytes.len(),
-        });
+        return Err(TransactionError::NotCanonical { expected: canonical.len(), got: bytes.len() });
     }
     Ok(Signed::new_unchecked(tx, signature, keccak256(bytes)))
 }
@@ -172,14 +159,9 @@ impl SignedTransaction {
             (header_length, header_length + header.payload_length)
         };
         if end - skip > MAX_TRANSACTION_BYTES {
-            return Err(TransactionError::Oversized {
-                size: end - skip,
-                limit: MAX_TRANSACTION_BYTES,
-            });
+            return Err(TransactionError::Oversized { size: end - skip, limit: MAX_TRANSACTION_BYTES });
         }
-        let bytes = start
-            .get(skip..end)
-            .ok_or(alloy_rlp::Error::InputTooShort)?;
+        let bytes = start.get(skip..end).ok_or(alloy_rlp::Error::InputTooShort)?;
         if let (false, Some(first @ 0x80..)) = (header.list, bytes.first()) {
             // A legacy transaction is never wrapped in a string.
             return Err(TransactionError::NoEnvelope { first: *first });
@@ -309,9 +291,7 @@ impl Recovered {
     /// `None` when it does not fit in 256 bits (nobody owns so much).
     pub fn cost(&self) -> Option<U256> {
         let tx = self.tx();
-        U256::from(tx.gas_limit())
-            .checked_mul(U256::from(tx.max_fee_per_gas()))?
-            .checked_add(tx.value())
+        U256::from(tx.gas_limit()).checked_mul(U256::from(tx.max_fee_per_gas()))?.checked_add(tx.value())
     }
 }
 
@@ -367,13 +347,8 @@ mod tests {
 
     fn one_of_each(input: Bytes) -> Vec<Transaction> {
         let to = Address::repeat_byte(0x35);
-        let authorization = Authorization {
-            chain_id: U256::from(1),
-            address: to,
-            nonce: 3,
-        };
-        let authorization =
-            SignedAuthorization::new_unchecked(authorization, 1, U256::from(5), U256::from(6));
+        let authorization = Authorization { chain_id: U256::from(1), address: to, nonce: 3 };
+        let authorization = SignedAuthorization::new_unchecked(authorization, 1, U256::from(5), U256::from(6));
         vec![
             TxLegacy {
                 chain_id: Some(31337),
@@ -405,15 +380,9 @@ mod tests {
             }
             .into_signed(signature())
             .into(),
-            TxEip7702 {
-                chain_id: 31337,
-                to,
-                authorization_list: vec![authorization],
-                input,
-                ..Default::default()
-            }
-            .into_signed(signature())
-            .into(),
+            TxEip7702 { chain_id: 31337, to, authorization_list: vec![authorization], input, ..Default::default() }
+                .into_signed(signature())
+                .into(),
         ]
     }
 
@@ -424,21 +393,13 @@ mod tests {
         assert_eq!(signed.tx().nonce(), 9);
         assert_eq!(*signed.hash(), keccak256(EIP155));
         let recovered = recover(signed).unwrap();
-        assert_eq!(
-            recovered.sender(),
-            Address::from(hex!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f"))
-        );
+        assert_eq!(recovered.sender(), Address::from(hex!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f")));
         assert_eq!(recovered.cost().unwrap().to_string(), "1000420000000000000");
     }
 
     #[test]
     fn every_type_keeps_its_bytes() {
-        for input in [
-            vec![],
-            vec![9; 40],
-            vec![7; SHARED_INPUT_BYTES],
-            vec![5; 100_000],
-        ] {
+        for input in [vec![], vec![9; 40], vec![7; SHARED_INPUT_BYTES], vec![5; 100_000]] {
             for tx in one_of_each(input.clone().into()) {
                 let raw = tx.encoded_2718();
                 let signed = SignedTransaction::decode(raw.clone().into()).unwrap();
@@ -456,10 +417,7 @@ mod tests {
                 assert_eq!(body.len(), signed.network_len());
                 body.extend([1, 2]);
                 let mut rest = body.as_slice();
-                assert_eq!(
-                    SignedTransaction::decode_network(&mut rest).unwrap(),
-                    signed
-                );
+                assert_eq!(SignedTransaction::decode_network(&mut rest).unwrap(), signed);
                 assert_eq!(rest, [1, 2]);
             }
         }
@@ -485,10 +443,7 @@ mod tests {
             assert_eq!(error.to_string(), "transaction type not supported");
         }
         let blob: Transaction = TxEip4844::default().into_signed(signature()).into();
-        assert_eq!(
-            SignedTransaction::encode(&blob).unwrap_err(),
-            TransactionError::TypeNotSupported { ty: 3 }
-        );
+        assert_eq!(SignedTransaction::encode(&blob).unwrap_err(), TransactionError::TypeNotSupported { ty: 3 });
     }
 
     #[test]
@@ -500,25 +455,16 @@ mod tests {
             }
             let mut longer = bytes.clone();
             longer.push(0);
-            assert!(matches!(
-                decode_transaction(&longer),
-                Err(TransactionError::NotCanonical { .. })
-            ));
+            assert!(matches!(decode_transaction(&longer), Err(TransactionError::NotCanonical { .. })));
         }
         for first in [0x80, 0xb7, 0xbf] {
-            assert_eq!(
-                decode_transaction(&[first, 1]).unwrap_err(),
-                TransactionError::NoEnvelope { first }
-            );
+            assert_eq!(decode_transaction(&[first, 1]).unwrap_err(), TransactionError::NoEnvelope { first });
         }
         // A nonce with a leading zero: 0x82 0x00 0x09 in place of 0x09.
         let mut zero = EIP155.to_vec();
         zero.splice(2..3, [0x82, 0, 9]);
         zero[1] += 2;
-        assert!(matches!(
-            decode_transaction(&zero),
-            Err(TransactionError::Rlp(_))
-        ));
+        assert!(matches!(decode_transaction(&zero), Err(TransactionError::Rlp(_))));
     }
 
     #[test]
@@ -536,10 +482,7 @@ mod tests {
     #[test]
     fn size_limit_and_one_more() {
         let with_input = |length: usize| {
-            let tx = TxLegacy {
-                input: vec![1; length].into(),
-                ..Default::default()
-            };
+            let tx = TxLegacy { input: vec![1; length].into(), ..Default::default() };
             Transaction::from(tx.into_signed(signature())).encoded_2718()
         };
         let overhead = with_input(MAX_TRANSACTION_BYTES - 200).len() + 200 - MAX_TRANSACTION_BYTES;
@@ -555,31 +498,19 @@ mod tests {
 
     #[test]
     fn high_s_is_refused() {
-        for (s, expected) in [
-            (SECP256K1N_HALF, Ok(())),
-            (
-                SECP256K1N_HALF + U256::from(1),
-                Err(TransactionError::HighS),
-            ),
-        ] {
-            let tx: Transaction = TxEip1559 {
-                chain_id: 1,
-                ..Default::default()
-            }
-            .into_signed(Signature::new(U256::from(1), s, false))
-            .into();
+        for (s, expected) in
+            [(SECP256K1N_HALF, Ok(())), (SECP256K1N_HALF + U256::from(1), Err(TransactionError::HighS))]
+        {
+            let tx: Transaction = TxEip1559 { chain_id: 1, ..Default::default() }
+                .into_signed(Signature::new(U256::from(1), s, false))
+                .into();
             assert_eq!(decode_transaction(&tx.encoded_2718()).map(|_| ()), expected);
         }
     }
 
     #[test]
     fn cost_that_does_not_fit_is_none() {
-        let tx = TxEip1559 {
-            gas_limit: u64::MAX,
-            max_fee_per_gas: u128::MAX,
-            value: U256::MAX,
-            ..Default::default()
-        };
+        let tx = TxEip1559 { gas_limit: u64::MAX, max_fee_per_gas: u128::MAX, value: U256::MAX, ..Default::default() };
         let signed = SignedTransaction::encode(&tx.into_signed(signature()).into()).unwrap();
         assert_eq!(Recovered::from_trusted(signed, Address::ZERO).cost(), None);
     }

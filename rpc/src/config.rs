@@ -94,10 +94,7 @@ mod tests {
         let mut config = RpcConfig::default();
         assert_eq!(config.effective_rate_limit(), None);
         config.listen = "0.0.0.0:8545".parse().unwrap();
-        assert_eq!(
-            config.effective_rate_limit(),
-            Some(limits::DEFAULT_RATE_LIMIT)
-        );
+        assert_eq!(config.effective_rate_limit(), Some(limits::DEFAULT_RATE_LIMIT));
         config.rate_limit = Some(0);
         assert_eq!(config.effective_rate_limit(), None);
         config.rate_limit = Some(7);

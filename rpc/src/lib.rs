@@ -13,6 +13,6 @@ mod status;
 pub use backend::{Submission, SubmitError};
 pub use config::RpcConfig;
 pub use status::{
-    Abstention, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator,
-    SyncProgress, SyncStatus,
+    Abstention, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncProgress,
+    SyncStatus,
 };

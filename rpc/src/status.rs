@@ -100,12 +100,7 @@ impl QuorumStatus {
     pub fn new(total: u64, heard: u64) -> Self {
         // The least w with 3 * w > 2 * W. It fits u64 because it is at most W for W > 0.
         let needed = u64::try_from(u128::from(total) * 2 / 3 + 1).unwrap_or(u64::MAX);
-        Self {
-            total,
-            heard,
-            needed,
-            missing: needed.saturating_sub(heard),
-        }
+        Self { total, heard, needed, missing: needed.saturating_sub(heard) }
     }
 }
 
@@ -177,9 +172,7 @@ impl<'de> Deserialize<'de> for SyncStatus {
         }
         match Json::deserialize(deserializer)? {
             Json::Flag(false) => Ok(Self::Synced),
-            Json::Flag(true) => Err(serde::de::Error::custom(
-                "syncing: expected false or an object, got true",
-            )),
+            Json::Flag(true) => Err(serde::de::Error::custom("syncing: expected false or an object, got true")),
             Json::Progress(progress) => Ok(Self::Syncing(progress)),
         }
     }
@@ -200,11 +193,7 @@ mod tests {
             node_name: "node0".into(),
             client_version: "assent/0.1.0".into(),
             validator: Some(40),
-            head: HeadStatus {
-                number: 7,
-                hash: B256::repeat_byte(2),
-                timestamp_ms: 1_700_000_000_123,
-            },
+            head: HeadStatus { number: 7, hash: B256::repeat_byte(2), timestamp_ms: 1_700_000_000_123 },
             epoch: 0,
             view: 9,
             syncing: SyncStatus::Synced,
@@ -219,10 +208,7 @@ mod tests {
                 ..PeerStatus::default()
             }],
             silent: vec![],
-            mempool: MempoolStatus {
-                pending: 1,
-                queued: 2,
-            },
+            mempool: MempoolStatus { pending: 1, queued: 2 },
             abstaining: None,
         }
     }
@@ -258,16 +244,9 @@ mod tests {
 
     #[test]
     fn syncing_is_false_or_an_object() {
-        let progress = SyncProgress {
-            starting_block: 1,
-            current_block: 2,
-            highest_block: 3,
-        };
+        let progress = SyncProgress { starting_block: 1, current_block: 2, highest_block: 3 };
         let json = serde_json::to_value(SyncStatus::Syncing(progress)).unwrap();
-        assert_eq!(
-            json,
-            json!({"startingBlock": 1, "currentBlock": 2, "highestBlock": 3})
-        );
+        assert_eq!(json, json!({"startingBlock": 1, "currentBlock": 2, "highestBlock": 3}));
         let back: SyncStatus = serde_json::from_value(json).unwrap();
         assert_eq!(back, SyncStatus::Syncing(progress));
         assert!(serde_json::from_value::<SyncStatus>(json!(true)).is_err());
@@ -278,10 +257,7 @@ mod tests {
         for total in [1, 2, 3, 4, 6, 99, 100, i64::MAX as u64, u64::MAX] {
             let needed = QuorumStatus::new(total, 0).needed;
             assert!(3 * u128::from(needed) > 2 * u128::from(total), "{total}");
-            assert!(
-                3 * u128::from(needed - 1) <= 2 * u128::from(total),
-                "{total}"
-            );
+            assert!(3 * u128::from(needed - 1) <= 2 * u128::from(total), "{total}");
             assert!(needed <= total, "{total}");
         }
         assert_eq!(QuorumStatus::new(100, 70).missing, 0);

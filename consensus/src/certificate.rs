@@ -1,0 +1,306 @@
+//! Certificates: a quorum of votes of one kind for one view.
+
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::vote::sha256;
+use crate::{Ballot, Epoch, Hash, Phase, Signature, ValidatorIndex, ValidatorSet, View, Vote};
+
+/// A quorum's Prepare, Commit or ViewChange votes for one view.
+///
+/// Signers are a bitmap over the validator set; signatures follow in validator order. The votes of a
+/// view-change certificate may name different blocks: `named` lists these, in ascending order, and
+/// `choices` tells for each signer which one it named (0: none, k: the k-th).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// Which kind of vote.
+    pub phase: Phase,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The view.
+    pub view: View,
+    /// The block; zero for a view-change certificate.
+    pub block: Hash,
+    /// How many validators the set has: the length of the bitmap, in bits.
+    validators: u16,
+    bitmap: Vec<u8>,
+    named: Vec<Hash>,
+    choices: Vec<u16>,
+    signatures: Vec<Signature>,
+}
+
+/// Why a certificate proves nothing. It is refused whole: one bad signature spoils it (SPEC rule C).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// Of another epoch than the validator set.
+    #[error("certificate of epoch {got}, epoch {expected} expected")]
+    WrongEpoch {
+        /// The set's.
+        expected: Epoch,
+        /// The certificate's.
+        got: Epoch,
+    },
+    /// Its bitmap has another length than the set.
+    #[error("certificate over {got} validators, {expected} expected")]
+    WrongSize {
+        /// Validators in the set.
+        expected: usize,
+        /// Bits in the certificate.
+        got: usize,
+    },
+    /// The signers are no quorum.
+    #[error("the signers weigh {weight} of {total}: no quorum")]
+    NoQuorum {
+        /// What they weigh.
+        weight: u128,
+        /// What all weigh.
+        total: u128,
+    },
+    /// A signature does not verify.
+    #[error("the signature of validator {0} does not verify")]
+    BadSignature(ValidatorIndex),
+}
+
+fn bitmap_length(validators: usize) -> usize {
+    validators.div_ceil(8)
+}
+
+impl Certificate {
+    /// Forms a certificate of distinct voters' verified votes for one (phase, view) and, outside of view
+    /// changes, one block. The votes come in validator order.
+    pub(crate) fn form<'a>(set: &ValidatorSet, ballot: Ballot, votes: impl Iterator<Item = &'a Vote> + Clone) -> Self {
+        let block = if ballot.phase == Phase::ViewChange { Hash::ZERO } else { ballot.block };
+        let mut bitmap = vec![0u8; bitmap_length(set.len())];
+        let (mut named, mut choices, mut signatures) = (Vec::new(), Vec::new(), Vec::new());
+        if ballot.phase == Phase::ViewChange {
+            named = votes.clone().map(|v| v.ballot.block).filter(|b| *b != Hash::ZERO).collect();
+            named.sort_unstable();
+            named.dedup();
+        }
+        for vote in votes {
+            bitmap[vote.voter.position() / 8] |= 1 << (vote.voter.position() % 8);
+            signatures.push(vote.signature);
+            if ballot.phase == Phase::ViewChange {
+                let choice = named.binary_search(&vote.ballot.block).map_or(0, |k| k + 1);
+                choices.push(u16::try_from(choice).unwrap_or(0));
+            }
+        }
+        let validators = u16::try_from(set.len()).unwrap_or(u16::MAX);
+        let (phase, epoch, view) = (ballot.phase, ballot.epoch, ballot.view);
+        Self { phase, epoch, view, block, validators, bitmap, named, choices, signatures }
+    }
+
+    /// The signers, in validator order.
+    pub fn signers(&self) -> impl Iterator<Item = ValidatorIndex> + '_ {
+        (0..self.validators)
+            .filter(|i| self.bitmap.get(usize::from(*i) / 8).is_some_and(|byte| byte >> (i % 8) & 1 == 1))
+            .map(ValidatorIndex)
+    }
+
+    /// The signatures, in the order of [`Self::signers`].
+    #[must_use]
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// What the signers weigh together.
+    #[must_use]
+    pub fn weight(&self, set: &ValidatorSet) -> u128 {
+        set.weigh(self.signers())
+    }
+
+    /// The ballot that a signer signed; `position` counts the signers.
+    fn ballot(&self, position: usize) -> Ballot {
+        let choice = self.choices.get(position).copied().unwrap_or(0);
+        let block = match self.phase {
+            Phase::ViewChange => usize::from(choice).checked_sub(1).and_then(|k| self.named.get(k)).copied(),
+            _ => Some(self.block),
+        };
+        Ballot { epoch: self.epoch, view: self.view, phase: self.phase, block: block.unwrap_or(Hash::ZERO) }
+    }
+
+    /// Checks the certificate whole (SPEC rule C): epoch, size, quorum, then every signature.
+    ///
+    /// # Errors
+    /// See [`CertificateError`].
+    pub fn verify(&self, set: &ValidatorSet, genesis: &Hash) -> Result<(), CertificateError> {
+        self.verify_unknown(set, genesis, |_, _, _| false)
+    }
+
+    /// As [`Self::verify`], but does not verify again what `known` has: (signer, ballot, signature).
+    pub(crate) fn verify_unknown(
+        &self,
+        set: &ValidatorSet,
+        genesis: &Hash,
+        known: impl Fn(ValidatorIndex, &Ballot, &Signature) -> bool,
+    ) -> Result<(), CertificateError> {
+        if self.epoch != set.epoch() {
+            return Err(CertificateError::WrongEpoch { expected: set.epoch(), got: self.epoch });
+        }
+        if usize::from(self.validators) != set.len() {
+            return Err(CertificateError::WrongSize { expected: set.len(), got: usize::from(self.validators) });
+        }
+        let weight = self.weight(set);
+        if !set.is_quorum(weight) {
+            return Err(CertificateError::NoQuorum { weight, total: u128::from(set.total().0) });
+        }
+        for (position, (signer, signature)) in self.signers().zip(&self.signatures).enumerate() {
+            let ballot = self.ballot(position);
+            if !known(signer, &ballot, signature) && !set.verify(signer, &ballot.sign_bytes(genesis), signature) {
+                return Err(CertificateError::BadSignature(signer));
+            }
+        }
+        Ok(())
+    }
+
+    /// The wire form (SPEC section 4.3).
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        self.write(&mut writer);
+        writer.0
+    }
+
+    /// SHA-256 of the wire form.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        sha256(&self.encode())
+    }
+
+    /// Reads the wire form of a certificate over `validators` validators.
+    ///
+    /// # Errors
+    /// When the bytes are no canonical certificate of that size.
+    pub fn decode(bytes: &[u8], validators: usize) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let certificate = Self::read(&mut reader, validators)?;
+        reader.finish()?;
+        Ok(certificate)
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.u8(self.phase as u8).u64(self.epoch.0).u64(self.view.0).raw(&self.block.0);
+        writer.u16(self.validators).raw(&self.bitmap);
+        if self.phase == Phase::ViewChange {
+            writer.count(self.named.len());
+            self.named.iter().for_each(|hash| {
+                writer.raw(&hash.0);
+            });
+            self.choices.iter().for_each(|choice| {
+                writer.u16(*choice);
+            });
+        }
+        self.signatures.iter().for_each(|signature| {
+            writer.raw(&signature.0);
+        });
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>, validators: usize) -> Result<Self, DecodeError> {
+        let invalid = |field, reason| Err(DecodeError::Invalid { field, reason });
+        let phase = Phase::read(reader)?;
+        let (epoch, view, block) = (reader.epoch()?, reader.view()?, reader.hash("block")?);
+        if phase == Phase::Propose {
+            return invalid("phase", "there is no certificate of proposals");
+        }
+        if (phase == Phase::ViewChange) != (block == Hash::ZERO) {
+            return invalid("block", "zero exactly in view-change certificates");
+        }
+        let size = reader.u16("validators")?;
+        if usize::from(size) != validators {
+            return invalid("validators", "not the size of the validator set");
+        }
+        let bitmap = reader.take("signers", bitmap_length(validators))?.to_vec();
+        let spare = bitmap.len() * 8 - validators;
+        if bitmap.last().is_some_and(|last| last.leading_zeros() < u32::try_from(spare).unwrap_or(8)) {
+            return invalid("signers", "a bit beyond the last validator");
+        }
+        let signers = bitmap.iter().map(|byte| byte.count_ones() as usize).sum();
+        let (named, choices) = match phase {
+            Phase::ViewChange => read_named(reader, signers)?,
+            _ => (Vec::new(), Vec::new()),
+        };
+        let signatures = (0..signers).map(|_| reader.signature()).collect::<Result<_, _>>()?;
+        Ok(Self { phase, epoch, view, block, validators: size, bitmap, named, choices, signatures })
+    }
+}
+
+/// The blocks that the signers of a view-change certificate name, each at least once, ascending.
+fn read_named(reader: &mut Reader<'_>, signers: usize) -> Result<(Vec<Hash>, Vec<u16>), DecodeError> {
+    let count = reader.count("named blocks", signers)?;
+    let named: Vec<Hash> = (0..count).map(|_| reader.hash("named block")).collect::<Result<_, _>>()?;
+    let choices: Vec<u16> = (0..signers).map(|_| reader.u16("choice")).collect::<Result<_, _>>()?;
+    let ascending = named.windows(2).all(|pair| pair[0] < pair[1]) && named.first() != Some(&Hash::ZERO);
+    let mut used = vec![false; count];
+    for choice in choices.iter().filter(|choice| **choice > 0) {
+        match used.get_mut(usize::from(*choice) - 1) {
+            Some(slot) => *slot = true,
+            None => return Err(DecodeError::Invalid { field: "choice", reason: "names no block of the list" }),
+        }
+    }
+    if !ascending || used.contains(&false) {
+        return Err(DecodeError::Invalid { field: "named blocks", reason: "not ascending, or one that nobody named" });
+    }
+    Ok((named, choices))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::{GENESIS, Network, block_hash};
+
+    #[test]
+    fn rule_c_round_trip_of_each_kind() {
+        let net = Network::new(&[40, 30, 20, 10]);
+        for certificate in [
+            net.certificate(Phase::Prepare, 3, 7, &[0, 1]),
+            net.certificate(Phase::Commit, 3, 7, &[0, 2, 3]),
+            net.skip(4, &[0, 1, 2, 3]),
+            net.skip_naming(4, &[(0, Some(7)), (1, None), (3, Some(8))]),
+        ] {
+            certificate.verify(&net.set, &GENESIS).unwrap();
+            let bytes = certificate.encode();
+            assert_eq!(Certificate::decode(&bytes, 4).unwrap(), certificate);
+            assert!(Certificate::decode(&bytes, 5).is_err());
+            for length in 0..bytes.len() {
+                assert!(Certificate::decode(&bytes[..length], 4).is_err(), "cut at {length}");
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            assert_eq!(Certificate::decode(&longer, 4).unwrap_err(), DecodeError::Trailing(1));
+        }
+    }
+
+    #[test]
+    fn rule_c_refused_whole() {
+        let net = Network::new(&[40, 30, 20, 10]);
+        let no_quorum = net.certificate(Phase::Prepare, 3, 7, &[0, 2]);
+        let error = no_quorum.verify(&net.set, &GENESIS).unwrap_err();
+        assert_eq!(error, CertificateError::NoQuorum { weight: 60, total: 100 });
+        // One bad signature among enough good ones spoils it.
+        let mut padded = net.certificate(Phase::Prepare, 3, 7, &[0, 1, 2]);
+        padded.signatures[2] = Signature([7; 64]);
+        let error = padded.verify(&net.set, &GENESIS).unwrap_err();
+        assert_eq!(error, CertificateError::BadSignature(ValidatorIndex(2)));
+        // The signatures of another block, of another view, of another chain.
+        let mut other = net.certificate(Phase::Prepare, 3, 7, &[0, 1]);
+        other.block = block_hash(8);
+        assert!(other.verify(&net.set, &GENESIS).is_err());
+        let mut other = net.certificate(Phase::Prepare, 3, 7, &[0, 1]);
+        other.view = View(4);
+        assert!(other.verify(&net.set, &GENESIS).is_err());
+        assert!(net.certificate(Phase::Prepare, 3, 7, &[0, 1]).verify(&net.set, &Hash::ZERO).is_err());
+    }
+
+    #[test]
+    fn rule_c_one_encoding_only() {
+        let net = Network::new(&[1, 1, 1]);
+        let mut spare_bit = net.certificate(Phase::Commit, 1, 7, &[0, 1, 2]).encode();
+        let bitmap_at = 1 + 8 + 8 + 32 + 2;
+        spare_bit[bitmap_at] |= 0x80;
+        assert!(Certificate::decode(&spare_bit, 3).is_err());
+        let mut unsorted = net.skip_naming(4, &[(0, Some(7)), (1, Some(8)), (2, None)]);
+        unsorted.named.swap(0, 1);
+        assert!(Certificate::decode(&unsorted.encode(), 3).is_err());
+        let mut unused = net.skip(4, &[0, 1, 2]);
+        unused.named.push(block_hash(9));
+        assert!(Certificate::decode(&unused.encode(), 3).is_err());
+    }
+}

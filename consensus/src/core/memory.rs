@@ -1,0 +1,169 @@
+//! What we may sign: the rising mark (SPEC rule S), and how a validator that may have forgotten what it
+//! signed comes back (SPEC rule M).
+
+use std::collections::BTreeMap;
+
+use super::{Core, Memory0, Output};
+use crate::{Ballot, Certificate, Message, Phase, Status, ValidatorIndex, View, Vote};
+
+/// Whether a validator votes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It votes.
+    Active,
+    /// It started and hears its peers first.
+    Listening,
+    /// It may have forgotten votes: it abstains until a certificate for this view has formed.
+    Abstaining(View),
+}
+
+/// The mark, and what the peers reported.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    start: Memory0,
+    standing: Standing,
+    /// (view, step) of the last ballot that we asked to sign.
+    mark: (View, u8),
+    /// Whether somebody showed us a signature of ours above the mark: the mark is of an old backup.
+    surpassed: bool,
+    /// Where the peers stood when we came: their proven views.
+    reports: BTreeMap<ValidatorIndex, View>,
+}
+
+impl Memory {
+    pub(super) fn new(start: Memory0) -> Self {
+        let mark = match start {
+            Memory0::Mark(view, step) => (view, step),
+            Memory0::Lost | Memory0::LostButAccepted => (View(0), 0),
+        };
+        Self { start, standing: Standing::Listening, mark, surpassed: false, reports: BTreeMap::new() }
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// A vote of our own in the log: never behind it again (SPEC rule S).
+    pub(super) fn remember(&mut self, ballot: &Ballot) {
+        self.mark = self.mark.max(ballot.mark());
+    }
+}
+
+impl Core {
+    /// SPEC rule S: only upwards, and only when rule M lets us.
+    pub(super) fn may_sign(&self, phase: Phase, view: View) -> bool {
+        self.memory.standing == Standing::Active && (view, phase.step()) > self.memory.mark
+    }
+
+    /// Asks for a signature (SPEC rule S). The caller has checked `may_sign`.
+    pub(super) fn sign(&mut self, ballot: Ballot) {
+        self.memory.remember(&ballot);
+        self.out.push(Output::Sign(ballot));
+    }
+
+    /// SPEC rule M: everybody tells a newcomer where it stands.
+    pub(super) fn greet(&mut self, peer: ValidatorIndex) {
+        self.tell_status(peer, self.memory.standing == Standing::Listening);
+    }
+
+    fn tell_status(&mut self, peer: ValidatorIndex, reply: bool) {
+        let yours = self.latest.get(peer.position()).cloned().flatten();
+        let status = Status { yours, ..self.status(reply) };
+        self.out.push(Output::Send(peer, Message::Status(status)));
+    }
+
+    pub(super) fn status(&self, reply: bool) -> Status {
+        let (epoch, height) = (self.config.set.epoch(), self.root.height);
+        Status { epoch, height, entry: self.entry.clone(), yours: None, reply }
+    }
+
+    /// A peer's status: its certificate is followed, its view is a report, and who is behind is helped.
+    pub(super) fn on_status(&mut self, from: ValidatorIndex, status: Status) {
+        if status.epoch != self.config.set.epoch() || self.config.set.get(from).is_none() {
+            return;
+        }
+        let view = match status.entry {
+            None => View(1),
+            Some(certificate) => {
+                let view = certificate.view.next();
+                if view > self.view && !self.verify(&certificate) {
+                    return;
+                }
+                self.on_certificate(certificate);
+                view
+            }
+        };
+        self.heard(from, self.view);
+        if let Some(vote) = status.yours {
+            self.recognise(&vote);
+        }
+        self.memory.reports.insert(from, view);
+        self.settle_memory();
+        if status.reply {
+            self.tell_status(from, false);
+        }
+        if view < self.view || status.height < self.root.height {
+            self.help(from);
+        }
+    }
+
+    /// SPEC rule M: once a quorum (we among them) told where it stands, we know whether votes may be forgotten.
+    pub(super) fn settle_memory(&mut self) {
+        if self.memory.standing != Standing::Listening {
+            return;
+        }
+        let me = self.config.me;
+        let others = self.memory.reports.keys().copied().filter(|who| *who != me);
+        if !self.config.set.is_quorum(self.config.set.weigh(others.chain([me]))) {
+            return;
+        }
+        let reported = self.memory.reports.values().copied().max().unwrap_or(View(1));
+        let forgotten = match self.memory.start {
+            Memory0::Mark(..) => self.memory.surpassed,
+            Memory0::Lost => true,
+            Memory0::LostButAccepted => false,
+        };
+        self.memory.standing = if forgotten { Standing::Abstaining(reported.plus(2)) } else { Standing::Active };
+        if !forgotten {
+            self.resume();
+        }
+    }
+
+    /// SPEC rule M: a vote of our own comes back from others. One that we do not remember means that our memory is
+    /// of an older time than our votes: from now on we abstain.
+    pub(super) fn recognise(&mut self, vote: &Vote) {
+        let forgotten = vote.voter == self.config.me && vote.ballot.mark() > self.memory.mark;
+        if forgotten && vote.verify(&self.config.set, &self.config.genesis) {
+            self.surpassed(vote.ballot.view);
+        }
+    }
+
+    /// As [`Self::recognise`], for our signature in a verified certificate.
+    pub(super) fn recognise_signature(&mut self, certificate: &Certificate) {
+        let mark = (certificate.view, certificate.phase.step());
+        if mark > self.memory.mark && certificate.signers().any(|signer| signer == self.config.me) {
+            self.surpassed(certificate.view);
+        }
+    }
+
+    fn surpassed(&mut self, view: View) {
+        if self.memory.start == Memory0::LostButAccepted {
+            return;
+        }
+        self.memory.surpassed = true;
+        if self.memory.standing == Standing::Active {
+            self.memory.standing = Standing::Abstaining(view.max(self.view).plus(2));
+        }
+    }
+
+    /// SPEC rule M: a certificate two views beyond all reports formed without us; what we may have signed is
+    /// behind. We vote from the view after it on.
+    pub(super) fn end_abstention(&mut self, certificate: &Certificate) {
+        if let Standing::Abstaining(until) = self.memory.standing
+            && certificate.view >= until
+        {
+            self.memory.mark = self.memory.mark.max((certificate.view, Phase::Commit.step()));
+            self.memory.standing = Standing::Active;
+        }
+    }
+}

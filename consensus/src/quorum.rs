@@ -1,0 +1,71 @@
+//! The one quorum predicate (SPEC rule Q). Votes, certificates, sync, light clients and analysis call it;
+//! nothing else in the project compares a weight with a threshold.
+
+/// Whether `weight` out of `total` is a quorum: strictly more than two thirds, without division.
+///
+/// Any two quorums share more than a third of the weight. Exactly two thirds is no quorum.
+#[must_use]
+pub const fn is_quorum(weight: u128, total: u128) -> bool {
+    3 * weight > 2 * total
+}
+
+/// Whether the rest of the weight cannot be a quorum any more once `weight` is taken away (SPEC rule Q).
+#[must_use]
+pub(crate) const fn blocks_quorum(weight: u128, total: u128) -> bool {
+    !is_quorum(total.saturating_sub(weight), total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rule_q_exactly_two_thirds_is_no_quorum() {
+        // (weight, total, quorum)
+        let table = [
+            (0, 1, false),
+            (1, 1, true),
+            (2, 3, false),
+            (3, 3, true),
+            (3, 4, true),
+            (4, 6, false),
+            (5, 6, true),
+            (66, 100, false),
+            (67, 100, true),
+            (60, 90, false),
+            (61, 90, true),
+            (i64::MAX as u128, i64::MAX as u128, true),
+            (i64::MAX as u128 / 3 * 2, i64::MAX as u128, false),
+        ];
+        for (weight, total, expected) in table {
+            assert_eq!(is_quorum(weight, total), expected, "{weight} of {total}");
+        }
+    }
+
+    #[test]
+    fn rule_q_a_third_blocks() {
+        assert!(!blocks_quorum(29, 90));
+        assert!(blocks_quorum(30, 90));
+        assert!(!blocks_quorum(33, 100));
+        assert!(blocks_quorum(34, 100));
+    }
+
+    proptest! {
+        /// Any two quorums of up to 40 validators share more than a third of the weight.
+        #[test]
+        fn rule_q_quorums_intersect(
+            stakes in prop::collection::vec(0u64..=(i64::MAX as u64 / 40), 1..=40),
+            left in any::<u64>(),
+            right in any::<u64>(),
+        ) {
+            let total: u128 = stakes.iter().map(|s| u128::from(*s)).sum();
+            let weigh = |mask: u64| -> u128 {
+                stakes.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).map(|(_, s)| u128::from(*s)).sum()
+            };
+            if is_quorum(weigh(left), total) && is_quorum(weigh(right), total) {
+                prop_assert!(3 * weigh(left & right) > total);
+            }
+        }
+    }
+}
