@@ -2,4 +2,9 @@
 //!
 //! Everything lives in this library so that tests can reach it; `main.rs` only calls it.
 
+pub mod config;
+pub mod home;
+pub mod jsonrpc;
+pub mod logging;
+pub mod metrics;
 pub mod network;
