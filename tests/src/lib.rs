@@ -1,1 +1,23 @@
-//! skeleton
+//! Real clusters of real processes, tested from outside.
+//!
+//! The library is the harness: it finds the `assent` binary beside the tests ([`binary`]), chooses
+//! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), speaks JSON-RPC with
+//! them ([`rpc`]), sends signed transactions ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks
+//! that all nodes have the same chain ([`checks`]). The tests themselves are in `tests/tests`, one file
+//! per group. The harness sees the product only as a user does: its command line, its files and its
+//! sockets.
+
+pub mod accounts;
+pub mod binary;
+pub mod cast;
+pub mod checks;
+pub mod cluster;
+pub mod contracts;
+pub mod devnet;
+pub mod load;
+pub mod ports;
+pub mod process;
+pub mod rpc;
+pub mod turn;
+pub mod usage;
+pub mod wait;

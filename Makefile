@@ -1,0 +1,47 @@
+# Everything a developer does here has a target; `make` lists them.
+# Each target installs the Debian packages that it misses first (scripts/need says which).
+#
+#   make run ARGS="--validators 7 --port-offset 100"     further arguments of `assent devnet`
+#   make test ARGS="-p assent-chain mempool"             further arguments of `cargo test`
+#   make soak ASSENT_SOAK_SECONDS=3600                   how long each long test goes on
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench soak clean install need
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export ASSENT_SOAK_SECONDS ?= 600
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+ARGS ?=
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: need ## Build, then run a network of four validators on this machine (Ctrl-C ends it)
+	@cargo build --locked -p assent
+	@exec "$(TARGET_DIR)/debug/assent" devnet $(ARGS)
+
+test: need ## Run all quick tests and say how many ran
+	@scripts/test $(ARGS)
+
+lint: need ## Check formatting, clippy, documentation and the line of dependencies
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	cargo test --locked --workspace --test architecture
+
+bench: need ## Measure a network of four validators on this machine and write docs/benchmarks.md
+	@cargo build --locked --workspace --bins
+	@exec "$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
+
+soak: need ## Run the long tests, ASSENT_SOAK_SECONDS (600) each
+	@scripts/test --lib --bins --tests $(ARGS) -- --ignored --nocapture
+
+install: need ## Build for release and install the binary in Cargo's folder
+	cargo install --locked --path node
+
+clean: ## Remove what was built
+	cargo clean
+
+need:
+	@scripts/need

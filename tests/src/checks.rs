@@ -1,0 +1,123 @@
+//! What must be true of every chain: all nodes have the same blocks and receipts, and each block's header
+//! is what Ethereum's rules make of its content.
+
+use alloy::{
+    consensus::{
+        BlockHeader, ReceiptEnvelope, TxEnvelope,
+        proofs::{calculate_receipt_root, calculate_transaction_root},
+    },
+    primitives::B256,
+    providers::Provider,
+};
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::rpc::Rpc;
+
+/// Calls in one batch.
+const BATCH: usize = 100;
+
+/// Checks that the nodes have the same block at every height up to the lowest of their heads, and returns
+/// that height.
+pub async fn same_chain(nodes: &[&Rpc]) -> Result<u64> {
+    let mut lowest = u64::MAX;
+    for node in nodes {
+        lowest = lowest.min(node.block_number().await?);
+    }
+    let first = nodes.first().context("no node to compare")?;
+    let reference = blocks(first, lowest).await?;
+    for (number, pair) in reference.windows(2).enumerate() {
+        ensure!(
+            pair[1]["parentHash"] == pair[0]["hash"],
+            "block {} of {} does not follow its parent",
+            number + 1,
+            first.url()
+        );
+    }
+    for node in &nodes[1..] {
+        for (expected, got) in reference.iter().zip(blocks(node, lowest).await?) {
+            ensure!(*expected == got, "{} and {} differ in a block:\n{expected:#}\n{got:#}", first.url(), node.url());
+        }
+    }
+    Ok(lowest)
+}
+
+/// All blocks up to `last`, as the node shows them without transactions.
+async fn blocks(node: &Rpc, last: u64) -> Result<Vec<Value>> {
+    let numbers: Vec<u64> = (0..=last).collect();
+    let calls: Vec<(&str, Value)> =
+        numbers.iter().map(|number| ("eth_getBlockByNumber", json!([format!("{number:#x}"), false]))).collect();
+    all_found(node, &calls).await
+}
+
+/// Checks that every node has the same receipt for each of these transactions, and returns the receipts.
+pub async fn same_receipts(nodes: &[&Rpc], transactions: &[B256]) -> Result<Vec<Value>> {
+    let calls: Vec<(&str, Value)> =
+        transactions.iter().map(|hash| ("eth_getTransactionReceipt", json!([hash]))).collect();
+    let first = nodes.first().context("no node to compare")?;
+    let reference = all_found(first, &calls).await?;
+    for node in &nodes[1..] {
+        for (expected, got) in reference.iter().zip(all_found(node, &calls).await?) {
+            ensure!(*expected == got, "{} and {} differ in a receipt:\n{expected:#}\n{got:#}", first.url(), node.url());
+        }
+    }
+    Ok(reference)
+}
+
+/// Makes the calls in batches; every result must be there and not null.
+async fn all_found(node: &Rpc, calls: &[(&str, Value)]) -> Result<Vec<Value>> {
+    let mut found = Vec::with_capacity(calls.len());
+    for part in calls.chunks(BATCH) {
+        for ((method, params), result) in part.iter().zip(node.batch(part).await?) {
+            let value = result.with_context(|| format!("{method} {params} at {}", node.url()))?;
+            ensure!(!value.is_null(), "{method} {params} at {} found nothing", node.url());
+            found.push(value);
+        }
+    }
+    Ok(found)
+}
+
+/// Recomputes what the header of a block commits to from the node's answers: the block's own hash, the
+/// root of its transactions, and the root, bloom and gas of their receipts.
+pub async fn header_is_true(node: &Rpc, number: u64) -> Result<()> {
+    let provider = node.provider();
+    let block = provider
+        .get_block_by_number(number.into())
+        .full()
+        .await?
+        .with_context(|| format!("{} has no block {number}", node.url()))?;
+    let header = &block.header;
+    ensure!(
+        header.inner.hash_slow() == header.hash,
+        "block {number} is said to be {}, its header's hash is {}",
+        header.hash,
+        header.inner.hash_slow()
+    );
+    let transactions: Vec<TxEnvelope> =
+        block.transactions.txns().map(|transaction| transaction.inner.inner().clone()).collect();
+    let root = calculate_transaction_root(&transactions);
+    ensure!(
+        root == header.transactions_root(),
+        "block {number}: transactions root {} in the header, {root} of its transactions",
+        header.transactions_root()
+    );
+    let mut receipts: Vec<ReceiptEnvelope> = Vec::new();
+    for transaction in &transactions {
+        let receipt = provider
+            .get_transaction_receipt(*transaction.tx_hash())
+            .await?
+            .with_context(|| format!("no receipt of {}", transaction.tx_hash()))?;
+        receipts.push(receipt.into_primitives_receipt().inner);
+    }
+    let root = calculate_receipt_root(&receipts);
+    ensure!(
+        root == header.receipts_root(),
+        "block {number}: receipts root {} in the header, {root} of its receipts",
+        header.receipts_root()
+    );
+    let bloom = receipts.iter().fold(alloy::primitives::Bloom::ZERO, |all, receipt| all | *receipt.logs_bloom());
+    ensure!(bloom == header.logs_bloom(), "block {number}: the bloom in the header is not that of its receipts");
+    let gas = receipts.last().map_or(0, |last| last.cumulative_gas_used());
+    ensure!(gas == header.gas_used(), "block {number}: gas {} in the header, {gas} of its receipts", header.gas_used());
+    Ok(())
+}

@@ -1,0 +1,359 @@
+//! A network of real nodes on this machine.
+//!
+//! [`Cluster::launch`] writes the homes with `assent testnet`, starts one process per validator and waits
+//! until blocks can be made. A test kills, restarts, wipes and adds nodes as it likes and ends with
+//! [`Cluster::finish`]. A cluster that is dropped before that belongs to a failed test: the last lines of
+//! each node's log are printed and the folder is kept. In both cases no process is left.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    accounts::{self, Account},
+    binary, ports,
+    process::{self, Process},
+    rpc::Rpc,
+    turn::Turn,
+    wait,
+};
+
+/// A node must answer this long after its start.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// A node must end this long after it was asked to.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// Lines of each log in the report of a failed test.
+const TAIL_LINES: usize = 60;
+
+/// What network to make.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    stakes: Vec<u64>,
+    followers: usize,
+    accounts: usize,
+    edits: Vec<(&'static str, Value)>,
+}
+
+impl Plan {
+    /// A network of validators with these stakes, and the first 16 test accounts funded.
+    pub fn validators(stakes: &[u64]) -> Self {
+        Self { stakes: stakes.to_vec(), followers: 0, accounts: 16, edits: Vec::new() }
+    }
+
+    /// Puts `count` further nodes, which are no validators, on the node list. They are started by hand.
+    pub fn followers(mut self, count: usize) -> Self {
+        self.followers = count;
+        self
+    }
+
+    /// Funds the first `count` test accounts.
+    pub fn accounts(mut self, count: usize) -> Self {
+        self.accounts = count;
+        self
+    }
+
+    /// Sets a value of the genesis file, named as a JSON pointer: `/assent/consensus/viewTimeout`.
+    pub fn genesis(mut self, pointer: &'static str, value: Value) -> Self {
+        self.edits.push((pointer, value));
+        self
+    }
+}
+
+/// A node of a cluster; it need not be running.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    home: PathBuf,
+    log: PathBuf,
+    rpc: Rpc,
+    metrics: String,
+    p2p: u16,
+    process: Option<Process>,
+}
+
+/// A network of nodes.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Node>,
+    validators: usize,
+    folder: Option<TempDir>,
+    finished: bool,
+    _turn: Turn,
+}
+
+impl Cluster {
+    /// Makes a network, starts its validators and waits until a quorum of them hear each other.
+    pub async fn launch(plan: Plan) -> Result<Self> {
+        let mut cluster = Self::create(plan).await?;
+        for number in 0..cluster.validators {
+            cluster.start(number)?;
+        }
+        for number in 0..cluster.validators {
+            cluster.connected(number, cluster.validators - 1).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Makes the homes of a network without starting anything.
+    pub async fn create(plan: Plan) -> Result<Self> {
+        let turn = Turn::take().await?;
+        let folder = tempfile::Builder::new().prefix("assent-cluster-").tempdir()?;
+        let count = plan.stakes.len() + plan.followers;
+        let offset = ports::free_offset(u16::try_from(count)?)?;
+        let homes = write_homes(folder.path(), &plan, offset)?;
+        fund(&homes, &plan)?;
+        let mut nodes = Vec::with_capacity(count);
+        for (home, number) in homes.into_iter().zip(offset..) {
+            let name = home.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            nodes.push(Node {
+                log: folder.path().join(format!("{name}.log")),
+                rpc: Rpc::new(&format!("http://127.0.0.1:{}", ports::RPC + number))?,
+                metrics: format!("http://127.0.0.1:{}/metrics", ports::METRICS + number),
+                p2p: ports::P2P + number,
+                name,
+                home,
+                process: None,
+            });
+        }
+        Ok(Self { nodes, validators: plan.stakes.len(), folder: Some(folder), finished: false, _turn: turn })
+    }
+
+    /// Starts a node's process. The thread that calls this must live as long as the node: the system takes
+    /// its end for the parent's.
+    pub fn start(&mut self, number: usize) -> Result<()> {
+        let binary = binary::assent()?;
+        let node = &mut self.nodes[number];
+        ensure!(node.process.is_none(), "{} runs already", node.name);
+        let home = node.home.to_string_lossy();
+        // Even a test that is killed leaves no node behind.
+        let own = std::process::id().to_string();
+        let arguments = ["start", "--home", home.as_ref(), "--die-with-parent", &own];
+        node.process = Some(Process::start(&node.name, &binary, arguments, &node.log)?);
+        Ok(())
+    }
+
+    /// Starts a node and waits until its RPC answers.
+    pub async fn start_and_wait(&mut self, number: usize) -> Result<()> {
+        self.start(number)?;
+        self.answers(number).await
+    }
+
+    /// Ends a node at once, as `kill -9` does.
+    pub fn kill(&mut self, number: usize) -> Result<()> {
+        let node = &mut self.nodes[number];
+        let mut process = node.process.take().with_context(|| format!("{} does not run", node.name))?;
+        process.kill()
+    }
+
+    /// Ends several nodes as nearly at the same moment as can be.
+    pub fn kill_all(&mut self, numbers: &[usize]) -> Result<()> {
+        for number in numbers {
+            if let Some(process) = &self.nodes[*number].process {
+                process.signal(rustix::process::Signal::KILL)?;
+            }
+        }
+        numbers.iter().try_for_each(|number| self.kill(*number))
+    }
+
+    /// Asks a node to end and checks that it does so in good order.
+    pub async fn stop(&mut self, number: usize) -> Result<()> {
+        let node = &mut self.nodes[number];
+        if let Some(process) = &mut node.process {
+            let status = process.stop(STOP_LIMIT).await?;
+            ensure!(status.success(), "{} ended with {status}", node.name);
+        }
+        node.process = None;
+        Ok(())
+    }
+
+    /// Removes everything that a node remembers but its keys, genesis and configuration.
+    pub fn wipe(&self, number: usize) -> Result<()> {
+        let node = &self.nodes[number];
+        ensure!(node.process.is_none(), "{} still runs", node.name);
+        let data = node.home.join("data");
+        fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))
+    }
+
+    /// Waits until a node's RPC answers.
+    pub async fn answers(&mut self, number: usize) -> Result<()> {
+        self.connected(number, 0).await
+    }
+
+    /// Waits until a node's RPC answers and `peers` of its peers are connected.
+    pub async fn connected(&mut self, number: usize, peers: usize) -> Result<()> {
+        let node = &mut self.nodes[number];
+        let what = format!("{} answers and has {peers} peers", node.name);
+        let (rpc, process) = (&node.rpc, &mut node.process);
+        let ended = wait::until(what, START_LIMIT, async || {
+            if let Some(status) = process.as_mut().map(Process::ended).transpose()?.flatten() {
+                return Ok(Some(Some(status)));
+            }
+            let status = rpc.status().await?;
+            let connected = status.peers.iter().filter(|peer| peer.connected).count();
+            Ok::<_, anyhow::Error>((connected >= peers).then_some(None))
+        })
+        .await?;
+        match ended {
+            Some(status) => bail!("{} ended by itself with {status}", node.name),
+            None => Ok(()),
+        }
+    }
+
+    /// A node's RPC.
+    pub fn rpc(&self, number: usize) -> &Rpc {
+        &self.nodes[number].rpc
+    }
+
+    /// The RPC of each validator.
+    pub fn rpcs(&self) -> Vec<&Rpc> {
+        self.nodes[..self.validators].iter().map(|node| &node.rpc).collect()
+    }
+
+    /// A node's name.
+    pub fn name(&self, number: usize) -> &str {
+        &self.nodes[number].name
+    }
+
+    /// A node's home.
+    pub fn home(&self, number: usize) -> &Path {
+        &self.nodes[number].home
+    }
+
+    /// The port on which a node listens for other nodes.
+    pub fn p2p_port(&self, number: usize) -> u16 {
+        self.nodes[number].p2p
+    }
+
+    /// Where a node serves its metrics.
+    pub fn metrics_url(&self, number: usize) -> &str {
+        &self.nodes[number].metrics
+    }
+
+    /// Process id of a running node.
+    pub fn process_id(&self, number: usize) -> Option<u32> {
+        self.nodes[number].process.as_ref().map(Process::id)
+    }
+
+    /// What a node has logged so far, over all its runs.
+    pub fn log(&self, number: usize) -> String {
+        process::printed(&self.nodes[number].log)
+    }
+
+    /// The network's genesis file.
+    pub fn genesis(&self) -> Result<Value> {
+        read_json(&self.home(0).join("genesis.json"))
+    }
+
+    /// Waits until a node has this block.
+    pub async fn reaches(&self, number: usize, block: u64, limit: Duration) -> Result<()> {
+        let node = &self.nodes[number];
+        let what = format!("{} has block {block}", node.name);
+        wait::until_true(what, limit, async || Ok::<_, anyhow::Error>(node.rpc.block_number().await? >= block)).await
+    }
+
+    /// Ends all nodes in good order and checks what must be true after every test: none panicked, and none
+    /// saw a validator contradict itself.
+    pub async fn finish(mut self) -> Result<()> {
+        for number in 0..self.nodes.len() {
+            self.stop(number).await?;
+        }
+        for number in 0..self.nodes.len() {
+            let log = self.log(number);
+            for sign in ["panicked at", "equivocat", "vidence of "] {
+                if let Some(line) = log.lines().find(|line| line.contains(sign)) {
+                    bail!("{} logged: {line}", self.nodes[number].name);
+                }
+            }
+        }
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            node.process = None;
+        }
+        if self.finished {
+            return;
+        }
+        for node in &self.nodes {
+            eprint!("{}", process::tail(&node.log, TAIL_LINES));
+        }
+        if let Some(folder) = self.folder.take() {
+            eprintln!("The homes and logs are kept in {}", folder.keep().display());
+        }
+    }
+}
+
+/// Runs `assent` with these arguments to its end; what it prints on success.
+pub fn run_assent(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(binary::assent()?).args(arguments).output()?;
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let err = String::from_utf8_lossy(&output.stderr);
+        bail!("assent {arguments:?} ended with {}:\n{out}{err}", output.status);
+    }
+    Ok(out)
+}
+
+/// Writes a node home per validator and follower into `folder`; the homes, validators first.
+fn write_homes(folder: &Path, plan: &Plan, offset: u16) -> Result<Vec<PathBuf>> {
+    let network = folder.join("network");
+    let stakes: Vec<String> = plan.stakes.iter().map(u64::to_string).collect();
+    let port = |first: u16| (first + offset).to_string();
+    run_assent(&[
+        "testnet",
+        "--stake",
+        &stakes.join(","),
+        "--validators",
+        &plan.stakes.len().to_string(),
+        "--followers",
+        &plan.followers.to_string(),
+        "--chain-id",
+        &accounts::CHAIN_ID.to_string(),
+        "--rpc-port",
+        &port(ports::RPC),
+        "--p2p-port",
+        &port(ports::P2P),
+        "--metrics-port",
+        &port(ports::METRICS),
+        "--output",
+        &network.to_string_lossy(),
+    ])?;
+    Ok((0..plan.stakes.len() + plan.followers).map(|number| network.join(format!("node{number}"))).collect())
+}
+
+/// Adds the test accounts and the plan's changes to the genesis file of every home.
+fn fund(homes: &[PathBuf], plan: &Plan) -> Result<()> {
+    let first = homes.first().context("a network without nodes")?;
+    let mut genesis = read_json(&first.join("genesis.json"))?;
+    if !genesis["alloc"].is_object() {
+        genesis["alloc"] = json!({});
+    }
+    for account in Account::tests(plan.accounts)? {
+        genesis["alloc"][account.address().to_string()] = json!({"balance": accounts::funds()});
+    }
+    for (pointer, value) in &plan.edits {
+        *genesis.pointer_mut(pointer).with_context(|| format!("{pointer} is not in the genesis file"))? = value.clone();
+    }
+    let text = serde_json::to_string_pretty(&genesis)?;
+    for home in homes {
+        fs::write(home.join("genesis.json"), &text)?;
+    }
+    Ok(())
+}
+
+/// Reads a JSON file.
+pub fn read_json(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+}

@@ -1,0 +1,65 @@
+//! Ports that nothing else uses.
+//!
+//! A node's ports are the usual ones plus an offset. All offsets used here keep every port below 32768,
+//! where Linux begins to hand out ports for outgoing connections by itself, so that a port found free
+//! stays free until the node takes it.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Result, bail};
+
+/// JSON-RPC of node 0 at offset 0.
+pub const RPC: u16 = 8545;
+/// Peer-to-peer port of node 0 at offset 0.
+pub const P2P: u16 = 30303;
+/// Metrics of node 0 at offset 0.
+pub const METRICS: u16 = 9545;
+/// Block explorer of node 0 at offset 0.
+pub const EXPLORER: u16 = 8080;
+
+/// Offsets in use: above those that a person types, below the system's own ports.
+const OFFSETS: std::ops::Range<u16> = 200..2200;
+
+/// An offset at which `nodes` nodes find all their ports free. Each call begins its search elsewhere.
+pub fn free_offset(nodes: u16) -> Result<u16> {
+    let span = OFFSETS.end - OFFSETS.start;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
+    let first = (now ^ process::id().wrapping_mul(2_654_435_761)) % u32::from(span);
+    let step = nodes.max(1);
+    let mut candidate = u16::try_from(first)?;
+    for _ in 0..span / step {
+        let offset = OFFSETS.start + candidate;
+        if (offset..offset + step).all(all_free) {
+            return Ok(offset);
+        }
+        candidate = (candidate + step) % span;
+    }
+    bail!("no room for {nodes} nodes between port offsets {OFFSETS:?}: end what listens there")
+}
+
+fn all_free(offset: u16) -> bool {
+    [RPC, P2P, METRICS, EXPLORER].iter().all(|base| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_avoided() {
+        let offset = free_offset(1).unwrap();
+        assert!(all_free(offset));
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, METRICS + offset)).unwrap();
+        assert!(!all_free(offset));
+        drop(taken);
+    }
+
+    #[test]
+    fn all_ports_are_below_those_of_outgoing_connections() {
+        assert!(P2P + OFFSETS.end + 64 < 32768);
+    }
+}
