@@ -39,6 +39,24 @@ async fn pay(devnet: &Devnet, nodes: &[Rpc]) -> Result<alloy::primitives::B256> 
     Ok(transfer.hash)
 }
 
+/// The transaction that the README hands in with curl works, and has the hash that it says.
+async fn readme_is_true(nodes: &[Rpc]) -> Result<()> {
+    let readme = include_str!("../../README.md");
+    let quoted = |method: &str| {
+        let (_, rest) = readme.split_once(method)?;
+        let (_, rest) = rest.split_once("[\"")?;
+        Some(rest.split_once('"')?.0.to_string())
+    };
+    let raw = quoted("eth_sendRawTransaction").context("no transaction in the README")?;
+    let hash = quoted("eth_getTransactionReceipt").context("no receipt in the README")?;
+    let answer = nodes[2].call("eth_sendRawTransaction", json!([raw])).await?;
+    ensure!(answer == json!(hash), "{answer}");
+    wait::until_true("the README's transaction is final", LIMIT, async || {
+        Ok::<_, anyhow::Error>(nodes[3].receipt(hash.parse()?).await?.is_some())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_devnet_starts_ends_and_resumes() -> Result<()> {
     let _turn = Turn::take().await?;
@@ -60,6 +78,7 @@ async fn a_devnet_starts_ends_and_resumes() -> Result<()> {
         ensure!(Path::new(&node.home).is_dir(), "{node:?}");
     }
     let nodes = devnet.rpcs()?;
+    readme_is_true(&nodes).await?;
     let first = pay(&devnet, &nodes).await?;
     let ids = devnet.node_ids();
     devnet.stop(LIMIT).await?;

@@ -10,11 +10,10 @@ use std::{
 
 use alloy::primitives::U256;
 use anyhow::{Context, Result, ensure};
-use assent_genesis::SecretKey;
 use assent_tests::{
     accounts::Account,
     checks,
-    cluster::{Cluster, Plan, read_json},
+    cluster::{Cluster, Plan, read_json, run_assent},
     wait,
 };
 use serde_json::json;
@@ -72,9 +71,7 @@ async fn a_key_that_is_not_on_the_list_is_refused() -> Result<()> {
     let mut cluster = Cluster::launch(Plan::validators(&STAKES).followers(1)).await?;
     let path = cluster.home(GUEST).join("keys/node.json");
     fs::remove_file(&path)?;
-    let key = SecretKey::generate()?;
-    key.save(&path)?;
-    let name = key.public().to_string();
+    let name = run_assent(&["keys", "generate", "--output", &path.to_string_lossy()])?.trim().to_string();
     // Its own copy of the genesis lists it, so that it goes and calls the others.
     let path = cluster.home(GUEST).join("genesis.json");
     let mut genesis = read_json(&path)?;
