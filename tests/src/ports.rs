@@ -52,14 +52,22 @@ fn all_free(offset: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn a_taken_port_is_avoided() {
-        let offset = free_offset(1).unwrap();
-        assert!(all_free(offset));
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, METRICS + offset)).unwrap();
-        assert!(!all_free(offset));
-        drop(taken);
+    use super::*;
+    use crate::wait;
+
+    #[tokio::test]
+    async fn a_taken_port_is_avoided() -> Result<()> {
+        let offset = free_offset(1)?;
+        // A process that another test starts at this moment may hold our sockets until it has become
+        // another program.
+        wait::until_true("the ports are free", Duration::from_secs(10), async || {
+            Ok::<_, anyhow::Error>(all_free(offset))
+        })
+        .await?;
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, METRICS + offset))?;
+        ensure!(!all_free(offset));
+        Ok(())
     }
 }
