@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -156,10 +157,25 @@ impl Cluster {
     pub fn kill_all(&mut self, numbers: &[usize]) -> Result<()> {
         for number in numbers {
             if let Some(process) = &self.nodes[*number].process {
-                process.signal(rustix::process::Signal::KILL)?;
+                process.signal(Signal::KILL)?;
             }
         }
         numbers.iter().try_for_each(|number| self.kill(*number))
+    }
+
+    /// Freezes a node (SIGSTOP): it neither answers nor hangs up, as on a machine that hangs.
+    pub fn freeze(&self, number: usize) -> Result<()> {
+        self.running(number)?.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen node go on.
+    pub fn thaw(&self, number: usize) -> Result<()> {
+        self.running(number)?.signal(Signal::CONT)
+    }
+
+    fn running(&self, number: usize) -> Result<&Process> {
+        let node = &self.nodes[number];
+        node.process.as_ref().with_context(|| format!("{} does not run", node.name))
     }
 
     /// Asks a node to end and checks that it does so in good order.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use assent_tests::{
     accounts::Account,
-    checks,
+    binary, checks,
     cluster::{Cluster, Plan},
     load::Load,
+    process::Process,
     rpc::Rpc,
     wait,
 };
@@ -135,6 +136,50 @@ async fn nothing_final_is_lost_when_all_are_killed_at_once() -> Result<()> {
     let sent = load.settle(&cluster.rpcs()).await?;
     println!("{} transfers, all final on all nodes", sent.len());
     checks::same_chain(&cluster.rpcs()).await?;
+    cluster.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_hung_catches_up_by_itself() -> Result<()> {
+    const FROZEN: usize = 1;
+    let cluster = Cluster::launch(Plan::validators(&STAKES)).await?;
+    // The load keeps to the others: a frozen node takes a call and never answers it.
+    let load = Load::start(&[cluster.rpc(0), cluster.rpc(2)], Account::tests(4)?, 60);
+    blocks_go_on(cluster.rpc(0), 5, LIMIT).await?;
+
+    cluster.freeze(FROZEN)?;
+    blocks_go_on(cluster.rpc(0), 60, Duration::from_secs(60)).await?;
+    cluster.thaw(FROZEN)?;
+    let target = cluster.rpc(0).block_number().await?;
+    cluster.reaches(FROZEN, target, LIMIT).await?;
+    for _ in 0..10 {
+        let head = cluster.rpc(0).block_number().await?;
+        cluster.reaches(FROZEN, head, BACK).await?;
+        cluster.reaches(0, head + 1, LIMIT).await?;
+    }
+    load.settle(&cluster.rpcs()).await?;
+    checks::same_chain(&cluster.rpcs()).await?;
+    cluster.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_with_the_same_home_does_not_start() -> Result<()> {
+    let cluster = Cluster::launch(Plan::validators(&STAKES)).await?;
+    let home = cluster.home(0).to_string_lossy().into_owned();
+    let mut arguments = vec!["start", "--home", home.as_str()];
+    arguments.extend(["--rpc-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]);
+    arguments.extend(["--p2p-listen", "/ip4/127.0.0.1/tcp/0"]);
+    let folder = tempfile::tempdir()?;
+    let mut second = Process::start("second", &binary::assent()?, arguments, &folder.path().join("log"))?;
+    let status = second.wait(LIMIT).await?;
+    let printed = second.printed();
+    ensure!(!status.success(), "two processes run with one home:\n{printed}");
+    ensure!(printed.contains("another process"), "the reason is not named:\n{printed}");
+    ensure!(!printed.contains("panicked"), "{printed}");
+    // The first one does not mind.
+    let load = Load::start(&cluster.rpcs(), Account::tests(2)?, 40);
+    blocks_go_on(cluster.rpc(0), 5, LIMIT).await?;
+    load.settle(&cluster.rpcs()).await?;
     cluster.finish().await
 }
 
