@@ -21,7 +21,7 @@ use serde_json::json;
 const STAKES: [u64; 4] = [40, 30, 20, 10];
 /// A further node that the plan puts on the node list.
 const GUEST: usize = 4;
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits until a node logs a line, after the first `from` bytes of its log, that holds all of `words`.
 async fn logs(cluster: &Cluster, number: usize, from: usize, words: &[&str]) -> Result<()> {
