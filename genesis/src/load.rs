@@ -163,7 +163,10 @@ struct AssentSection {
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, GenesisError> {
     let mut from = serde_json::Deserializer::from_str(text);
     let located = |path: String, error: serde_json::Error| GenesisError::Parse {
-        field: if path == "." { String::new() } else { path },
+        field: match path.trim_end_matches(".?") {
+            "." | "?" => String::new(),
+            known => known.to_owned(),
+        },
         message: error.to_string(),
     };
     let value = serde_path_to_error::deserialize(&mut from)

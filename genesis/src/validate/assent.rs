@@ -245,7 +245,7 @@ fn interval(
     } else if value > most {
         let most = bound(most, most_field);
         findings.error(field, format!("must be at most {most}, got {got}"));
-    } else if value.subsec_nanos() % 1_000_000 != 0 {
+    } else if !value.subsec_nanos().is_multiple_of(1_000_000) {
         findings.error(field, format!("must be whole milliseconds, got {got}"));
     }
 }

@@ -1,0 +1,8 @@
+//! The crate from outside: genesis files as people write them.
+#![allow(clippy::unwrap_used)]
+
+mod findings;
+mod fixtures;
+mod hash;
+mod loading;
+mod planning;
