@@ -8,3 +8,5 @@ pub mod jsonrpc;
 pub mod logging;
 pub mod metrics;
 pub mod network;
+pub mod signer;
+pub mod wal;
