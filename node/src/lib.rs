@@ -2,7 +2,10 @@
 //!
 //! Everything lives in this library so that tests can reach it; `main.rs` only calls it.
 
+pub mod bench;
+pub mod cli;
 pub mod config;
+pub mod devnet;
 pub mod home;
 pub mod jsonrpc;
 pub mod logging;
