@@ -271,15 +271,13 @@ impl Ledger {
         &self.send_delay
     }
 
-    /// When the last measured transaction was seen in a block.
-    pub(super) fn last_inclusion(&self) -> Option<Duration> {
-        let times = self.entries.iter().filter(|entry| entry.planned.measured);
-        times
-            .filter_map(|entry| match entry.fate {
-                Fate::Included { at, .. } => Some(at),
-                _ => None,
-            })
-            .max()
+    /// How many transactions, the warm-up's too, were seen in a block within a time.
+    pub(super) fn included_during(&self, begin: Duration, end: Duration) -> u64 {
+        let times = self.entries.iter().filter_map(|entry| match entry.fate {
+            Fate::Included { at, .. } => Some(at),
+            _ => None,
+        });
+        times.filter(|at| (begin..end).contains(at)).count() as u64
     }
 
     /// Included transactions: index, URL, hash and block.
@@ -356,7 +354,7 @@ mod tests {
         assert!(latencies.equivalent(latencies.max(), 32_000));
         assert_eq!(ledger.latencies(Some(0)).len(), 1);
         assert!(ledger.send_delays().equivalent(ledger.send_delays().max(), 5_000));
-        assert_eq!(ledger.last_inclusion(), Some(MS * 33));
+        assert_eq!(ledger.included_during(MS * 20, MS * 33), 2);
         assert_eq!(ledger.included_in().count(), 4);
     }
 

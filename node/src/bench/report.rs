@@ -8,9 +8,9 @@
 //!   in a block with status 0, *refused* ones were turned down by the node, *skipped* ones were never
 //!   sent (an earlier one of their sender was refused, or the run was broken off), *lost* ones were
 //!   sent and are in no block at the deadline. `transactions.all` counts the warm-up as well.
-//! - `rate.offered`: measured transactions per second as planned. `rate.achieved`: measured
-//!   transactions that were included, divided by the time from the first one's due time to the last
-//!   inclusion or the end of the planned time, whichever is later.
+//! - `rate.offered`: measured transactions per second as planned. `rate.achieved`: transactions that
+//!   were included during the measured time (the last of the warm-up may be among them, and the last
+//!   measured ones not), divided by it. It equals the offered rate unless a backlog grows.
 //! - `latencyMs`: from the intended send time to when the node that it was sent to served the block.
 //! - `sendDelayMs`: from the intended send time to when the first request left, the client's part of
 //!   the latency. A large one means that the client, not the chain, was measured.
@@ -207,7 +207,8 @@ impl Report {
     pub(super) fn new(ledger: &Ledger, facts: Facts) -> Self {
         let (measured, all) = (ledger.totals(true), ledger.totals(false));
         let (begin, end) = facts.window;
-        let over = ledger.last_inclusion().unwrap_or_default().max(end) - begin;
+        let during = ledger.included_during(begin, end);
+        let seconds = (end - begin).as_secs_f64();
         let reasons = |(reason, count): (String, u64)| Reason { reason, count };
         let urls = facts.load.urls.iter().enumerate();
         let per_url = urls
@@ -222,10 +223,7 @@ impl Report {
             client: concat!("assent/", env!("CARGO_PKG_VERSION")).into(),
             node: facts.node,
             chain_id: facts.chain_id,
-            rate: Rate {
-                offered: round(measured.planned as f64 / (end - begin).as_secs_f64()),
-                achieved: round(measured.included as f64 / over.as_secs_f64()),
-            },
+            rate: Rate { offered: round(measured.planned as f64 / seconds), achieved: round(during as f64 / seconds) },
             complete: all.included == all.planned && facts.receipts.wrong == 0 && agreement,
             transactions: Transactions { measured: measured.into(), all: all.into() },
             refusals: ledger.refusals().into_iter().map(reasons).collect(),
