@@ -1,4 +1,5 @@
 //! Blocks, transactions, execution, mempool and storage of Assent.
 
+pub mod mempool;
 pub mod recovery;
 pub mod transaction;

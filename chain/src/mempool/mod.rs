@@ -1,0 +1,521 @@
+//! The mempool: transactions that wait for a block.
+//!
+//! A transaction is **executable** when its sender's nonces lead up to it without a gap and the
+//! sender's balance at the final head pays for it and all those before it; otherwise it is
+//! **queued**. Only executable ones are given to the builder, pushed to other nodes again, and
+//! counted as work.
+//!
+//! *Order* ([`BestTransactions`]): each sender's nonces in order; among senders the highest tip
+//! first, with equal tips (on a chain without fees: always) the first arrival.
+//!
+//! *Replacement* ([`replacement`]): 10% more in both fees as in Geth; at price zero by a rule of
+//! its own, so that correcting and cancelling work on a chain without fees.
+//!
+//! *Limits* ([`MempoolLimits`]): transactions and memory in all, executable and queued ones per
+//! sender. A full pool evicts queued ones first; an executable one only ever goes for an
+//! executable one that pays more, or equally much from a sender that holds fewer; never for an
+//! equal, never a queued one.
+//!
+//! *Final blocks* ([`Mempool::on_final`]) re-check the senders whose accounts the block touched,
+//! and nobody else. Unfinal blocks change nothing here: the builder says which nonces they used.
+//!
+//! *Restart* (`journal`): a file from which the content comes back through the same admission.
+//!
+//! What it does not do: it knows no block that is not final, it does not gossip, it does not run
+//! transactions. An authorization (EIP-7702) that raises another account's nonce is noticed when
+//! the block that holds it is final.
+
+mod best;
+mod error;
+mod eviction;
+mod index;
+mod journal;
+mod limits;
+mod metrics;
+mod pool;
+pub mod replacement;
+mod rules;
+mod sender;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasher;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::broadcast;
+
+pub use best::BestTransactions;
+pub use error::PoolError;
+pub use limits::MempoolLimits;
+pub use rules::{Account, AccountSource, PoolRules};
+pub use view::{AddOutcome, Origin, PoolEvent, PoolStatus, SenderContent};
+
+use crate::recovery;
+use crate::transaction::{Recovered, SignedTransaction};
+use journal::{Journal, JournalReader};
+use pool::{Admitted, Checked, Pool};
+use sender::Changes;
+
+/// Admissions that a slow subscriber may be behind before it misses some.
+const SUBSCRIBER_BACKLOG: usize = 8_192;
+
+/// Journal records that are admitted at a time at start.
+const RESTORE_BATCH: usize = 1_024;
+
+/// The mempool. All methods may be called from any thread; those that admit or walk through
+/// everything belong on a blocking thread.
+#[derive(Debug)]
+pub struct Mempool {
+    journal: Option<Journal>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    accounts: Arc<dyn AccountSource>,
+    events: broadcast::Sender<PoolEvent>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    pool: Pool,
+    /// Counts final blocks and changes of the rules: an account that was read before one of them
+    /// may be out of date after it.
+    generation: u64,
+    /// When each transaction was admitted or given out by [`Mempool::stale`] last, the oldest
+    /// first. Those that left the pool are removed from here later.
+    pushes: VecDeque<(Instant, B256)>,
+}
+
+impl Mempool {
+    /// Opens the pool. With a path, first admits what the journal there holds, then keeps the
+    /// journal; the only errors are those of creating it.
+    pub fn open(
+        limits: MempoolLimits,
+        rules: PoolRules,
+        accounts: Arc<dyn AccountSource>,
+        journal: Option<&Path>,
+    ) -> io::Result<Self> {
+        metrics::describe();
+        let state = Mutex::new(State {
+            pool: Pool::new(limits, rules),
+            generation: 0,
+            pushes: VecDeque::new(),
+        });
+        let (events, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
+        let shared = Arc::new(Shared {
+            state,
+            accounts,
+            events,
+        });
+        let mut mempool = Self {
+            journal: None,
+            shared,
+        };
+        if let Some(path) = journal {
+            mempool.restore(path);
+            mempool.journal = Some(Journal::start(path, Arc::downgrade(&mempool.shared))?);
+        }
+        Ok(mempool)
+    }
+
+    fn restore(&self, path: &Path) {
+        let mut reader = JournalReader::open(path);
+        let (mut read, mut admitted) = (0, 0);
+        loop {
+            let batch = reader.next_batch(RESTORE_BATCH);
+            if batch.is_empty() {
+                break;
+            }
+            read += batch.len();
+            let results = self.add_batch(batch, Origin::Journal);
+            admitted += results.iter().filter(|result| result.is_ok()).count();
+        }
+        if read > 0 {
+            tracing::info!(
+                target: "assent::mempool", admitted, gone = read - admitted,
+                "pending transactions of the last run are back"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock()
+    }
+
+    // Admission.
+
+    /// Decodes a transaction, recovers its sender on the calling thread and admits it.
+    pub fn add_raw(&self, raw: Bytes, origin: Origin) -> Result<AddOutcome, PoolError> {
+        match self.recover_unknown(raw) {
+            Ok(tx) => self.add(tx, origin),
+            Err(error) => Err(metrics::refused(error)),
+        }
+    }
+
+    /// Decodes transactions, recovers their senders on the recovery pool, and admits them in
+    /// order. Those that the pool holds already cost no recovery.
+    pub fn add_batch(
+        &self,
+        batch: Vec<Bytes>,
+        origin: Origin,
+    ) -> Vec<Result<AddOutcome, PoolError>> {
+        recovery::map_batch(batch, |raw| self.recover_unknown(raw))
+            .into_iter()
+            .map(|recovered| match recovered {
+                Ok(tx) => self.add(tx, origin),
+                Err(error) => Err(metrics::refused(error)),
+            })
+            .collect()
+    }
+
+    fn recover_unknown(&self, raw: Bytes) -> Result<Recovered, PoolError> {
+        let signed = SignedTransaction::decode(raw)?;
+        if self.contains(signed.hash()) {
+            return Err(PoolError::AlreadyKnown {
+                hash: *signed.hash(),
+            });
+        }
+        Ok(recovery::recover(signed)?)
+    }
+
+    /// Admits a transaction.
+    pub fn add(
+        &self,
+        tx: impl Into<Arc<Recovered>>,
+        origin: Origin,
+    ) -> Result<AddOutcome, PoolError> {
+        let tx = tx.into();
+        let (admitted, status) = self.admit(&tx).map_err(metrics::refused)?;
+        let hash = *tx.hash();
+        let outcome = AddOutcome {
+            hash,
+            executable: admitted.executable,
+            replaced: admitted.replaced.as_ref().map(|old| *old.hash()),
+        };
+        if let Some(journal) = self.journal.as_ref() {
+            journal.append(&tx);
+        }
+        metrics::admitted(origin);
+        metrics::evicted(&admitted);
+        metrics::sizes(&status);
+        self.notify(PoolEvent::Admitted {
+            tx,
+            origin,
+            executable: admitted.executable,
+        });
+        for tx in admitted.promoted {
+            self.notify(PoolEvent::Promoted { tx });
+        }
+        Ok(outcome)
+    }
+
+    fn admit(&self, tx: &Arc<Recovered>) -> Result<(Admitted, PoolStatus), PoolError> {
+        let sender = tx.sender();
+        loop {
+            let (rules, generation, known) = {
+                let state = self.lock();
+                if state.pool.by_hash.contains_key(tx.hash()) {
+                    return Err(PoolError::AlreadyKnown { hash: *tx.hash() });
+                }
+                let known = state.pool.senders.contains_key(&sender);
+                (Arc::clone(&state.pool.rules), state.generation, known)
+            };
+            let tip = rules.check(tx.tx(), tx.size())?;
+            let cost = tx.cost().unwrap_or(U256::MAX);
+            let account = if known {
+                None
+            } else {
+                Some(self.read_account(sender)?)
+            };
+            let mut state = self.lock();
+            // A sender in the pool has its account there, kept up to date with every block.
+            let known = state.pool.senders.contains_key(&sender);
+            let current = state.generation == generation;
+            if !Arc::ptr_eq(&rules, &state.pool.rules) || !(known || (current && account.is_some()))
+            {
+                continue;
+            }
+            let checked = Checked {
+                tx: Arc::clone(tx),
+                cost,
+                tip,
+            };
+            let admitted = state.pool.insert(checked, account)?;
+            state.note_push(*tx.hash(), Instant::now());
+            let status = state.status();
+            return Ok((admitted, status));
+        }
+    }
+
+    fn read_account(&self, sender: Address) -> Result<Account, PoolError> {
+        let account = self.shared.accounts.account(sender).map_err(|error| {
+            tracing::error!(target: "assent::mempool", %error, %sender, "cannot read an account");
+            PoolError::StateUnavailable(error.to_string())
+        })?;
+        if account.is_contract {
+            return Err(PoolError::SenderNotEoa { sender });
+        }
+        Ok(account)
+    }
+
+    fn notify(&self, event: PoolEvent) {
+        // Nobody may be listening.
+        let _ = self.shared.events.send(event);
+    }
+
+    // The chain.
+
+    /// Takes over a final block, after its state has become visible to the [`AccountSource`]:
+    /// the hashes of its transactions, and every account that it changed. Only senders among
+    /// those are looked at again.
+    pub fn on_final(&self, included: &[B256], touched: &[(Address, Account)]) {
+        let mut all = Vec::new();
+        let status = {
+            let mut state = self.lock();
+            state.generation += 1;
+            for (sender, account) in touched {
+                all.extend(state.pool.settle(*sender, account.nonce, account.balance));
+            }
+            // Senders of included transactions are touched, so nothing is left to remove here; if
+            // something is, it must not be offered again all the same.
+            for hash in included {
+                all.extend(state.pool.remove(hash));
+            }
+            state.status()
+        };
+        metrics::sizes(&status);
+        self.announce(all);
+    }
+
+    /// Changes the rules (a fork, a parameter), and checks everything again if they differ.
+    pub fn set_rules(&self, rules: PoolRules) {
+        let (status, dropped) = {
+            let mut state = self.lock();
+            if *state.pool.rules == rules {
+                return;
+            }
+            state.generation += 1;
+            let rules = Arc::new(rules);
+            let all = state.pool.drain();
+            state.pool.rules = Arc::clone(&rules);
+            let mut dropped = Vec::new();
+            for (tx, account) in all {
+                let cost = tx.cost().unwrap_or(U256::MAX);
+                let result = rules.check(tx.tx(), tx.size()).and_then(|tip| {
+                    let checked = Checked {
+                        tx: Arc::clone(&tx),
+                        cost,
+                        tip,
+                    };
+                    state.pool.insert(checked, Some(account))
+                });
+                if result.is_err() {
+                    dropped.push(tx);
+                }
+            }
+            (state.status(), dropped)
+        };
+        metrics::dropped(dropped.len());
+        metrics::sizes(&status);
+    }
+
+    /// Removes a transaction that can never run although it passed admission. What its sender
+    /// has behind it becomes queued.
+    pub fn discard(&self, hash: &B256) {
+        let (changes, status) = {
+            let mut state = self.lock();
+            (state.pool.remove(hash), state.status())
+        };
+        metrics::sizes(&status);
+        self.announce(changes.into_iter().collect());
+    }
+
+    /// Counts and announces changes, outside of the lock; what left the pool is freed here.
+    fn announce(&self, all: Vec<Changes>) {
+        metrics::dropped(all.iter().map(|changes| changes.dropped.len()).sum());
+        for tx in all.into_iter().flat_map(|changes| changes.promoted) {
+            self.notify(PoolEvent::Promoted { tx });
+        }
+    }
+
+    /// The executable transactions in a block's order. See [`BestTransactions::next_with`].
+    pub fn best(&self, base_fee: u64) -> BestTransactions<'_> {
+        BestTransactions::new(self, base_fee)
+    }
+
+    /// How many executable transactions are in none of these sets (no hash may be in two).
+    pub fn executable_excluding<S: BuildHasher>(&self, excluded: &[&HashSet<B256, S>]) -> usize {
+        let state = self.lock();
+        let hashes = excluded.iter().flat_map(|set| set.iter());
+        let absent = hashes.filter(|hash| state.pool.is_executable(hash)).count();
+        state.pool.executable.saturating_sub(absent)
+    }
+
+    /// Whether there is an executable transaction in none of these sets. Mostly answered by a
+    /// comparison of sizes.
+    pub fn has_executable_excluding<S: BuildHasher>(&self, excluded: &[&HashSet<B256, S>]) -> bool {
+        let executable = self.lock().pool.executable;
+        executable > 0
+            && (executable > excluded.iter().map(|set| set.len()).sum::<usize>()
+                || self.executable_excluding(excluded) > 0)
+    }
+
+    // Questions.
+
+    /// The transaction with this hash.
+    pub fn get(&self, hash: &B256) -> Option<Arc<Recovered>> {
+        self.lock().pool.by_hash.get(hash).cloned()
+    }
+
+    /// Whether the pool holds the transaction.
+    pub fn contains(&self, hash: &B256) -> bool {
+        self.lock().pool.by_hash.contains_key(hash)
+    }
+
+    /// The sender of a transaction that the pool holds.
+    pub fn sender_of(&self, hash: &B256) -> Option<Address> {
+        self.lock().pool.by_hash.get(hash).map(|tx| tx.sender())
+    }
+
+    /// The nonce after a sender's last executable transaction; `None` when the pool holds nothing
+    /// of it, and the account's own nonce is the answer.
+    pub fn pending_nonce(&self, sender: Address) -> Option<u64> {
+        self.lock()
+            .pool
+            .senders
+            .get(&sender)
+            .map(|queue| queue.next_nonce())
+    }
+
+    /// Number of transactions, executable and queued.
+    pub fn len(&self) -> usize {
+        self.lock().pool.by_hash.len()
+    }
+
+    /// Whether the pool holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sizes of the pool.
+    pub fn status(&self) -> PoolStatus {
+        self.lock().status()
+    }
+
+    /// Everything, by sender in the order of addresses.
+    pub fn content(&self) -> Vec<SenderContent> {
+        let mut content: Vec<_> = self
+            .lock()
+            .pool
+            .senders
+            .iter()
+            .map(|(sender, queue)| SenderContent::of(*sender, queue))
+            .collect();
+        content.sort_unstable_by_key(|content| content.sender);
+        content
+    }
+
+    /// Everything of one sender.
+    pub fn content_from(&self, sender: Address) -> Option<SenderContent> {
+        self.lock()
+            .pool
+            .senders
+            .get(&sender)
+            .map(|queue| SenderContent::of(sender, queue))
+    }
+
+    /// Executable transactions that were admitted, or given out by this method, at least
+    /// `older_than` ago: whoever spread them may have failed, so they are to be pushed again. At
+    /// most `count`, the oldest first; each begins to wait anew.
+    pub fn stale(&self, older_than: Duration, count: usize) -> Vec<Arc<Recovered>> {
+        self.lock().stale_at(Instant::now(), older_than, count)
+    }
+
+    /// News of the pool from now on. A receiver that falls behind by thousands misses some.
+    pub fn subscribe(&self) -> broadcast::Receiver<PoolEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Waits until all admissions so far are in the journal's file.
+    pub fn flush_journal(&self) {
+        if let Some(journal) = &self.journal {
+            journal.flush();
+        }
+    }
+}
+
+impl State {
+    fn status(&self) -> PoolStatus {
+        PoolStatus {
+            executable: self.pool.executable,
+            queued: self.pool.by_hash.len() - self.pool.executable,
+            bytes: self.pool.bytes,
+            senders: self.pool.senders.len(),
+        }
+    }
+
+    fn note_push(&mut self, hash: B256, at: Instant) {
+        if self.pushes.len() > 2 * self.pool.by_hash.len() + 1024 {
+            let Self { pushes, pool, .. } = self;
+            pushes.retain(|(_, hash)| pool.by_hash.contains_key(hash));
+        }
+        self.pushes.push_back((at, hash));
+    }
+
+    fn stale_at(
+        &mut self,
+        now: Instant,
+        older_than: Duration,
+        count: usize,
+    ) -> Vec<Arc<Recovered>> {
+        let mut stale = Vec::new();
+        for _ in 0..self.pushes.len() {
+            match self.pushes.front() {
+                Some((at, _)) if now.saturating_duration_since(*at) >= older_than => {}
+                _ => break,
+            }
+            if stale.len() >= count {
+                break;
+            }
+            let Some((_, hash)) = self.pushes.pop_front() else {
+                break;
+            };
+            let Some(tx) = self.pool.by_hash.get(&hash) else {
+                continue;
+            };
+            if self.pool.executable_at(tx.sender(), tx.nonce()).is_some() {
+                stale.push(Arc::clone(tx));
+            }
+            self.pushes.push_back((now, hash));
+        }
+        stale
+    }
+}
+
+impl journal::Contents for Weak<Shared> {
+    fn encoded_bytes(&self) -> Option<u64> {
+        Some(self.upgrade()?.state.lock().pool.encoded_bytes as u64)
+    }
+
+    fn transactions(&self) -> Option<Vec<Arc<Recovered>>> {
+        Some(self.upgrade()?.state.lock().pool.by_arrival())
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the pool as a whole, by theme.
+#![allow(clippy::unwrap_used)]
+
+mod admission;
+mod finals;
+mod limits;
+mod measure;
+mod order;
+mod property;
+mod restart;
