@@ -199,6 +199,7 @@ fn init_makes_one_home() {
     let told = works(folder.path(), &more[..5]);
     assert!(told.contains(keys.split_whitespace().last().unwrap()), "{told}");
     assert!(!folder.path().join("alone/data/new-validator-key").exists());
+    assert!(folder.path().join("alone/data/signer.mark").exists());
     let again = fails(folder.path(), &more[..5], 1);
     assert!(again.contains("never overwritten"), "{again}");
 }

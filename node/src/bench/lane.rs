@@ -66,7 +66,7 @@ impl Verdict {
         if tried && text.contains("nonce too low") {
             return Self::Taken;
         }
-        if error.code == LIMIT_EXCEEDED || text.contains("pool is full") {
+        if error.code == LIMIT_EXCEEDED || text.contains("pool is full") || text.contains("account limit exceeded") {
             return Self::Again;
         }
         Self::Refused

@@ -11,11 +11,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use assent_consensus::Hash;
 use assent_genesis::{Genesis, NetworkPlan, NodeKeys, SecretKey};
 
 use crate::{
     config::{self, Overrides},
     home::Home,
+    signer::SignerMark,
 };
 
 /// A network's folder on disk.
@@ -128,9 +130,15 @@ pub(super) fn waits_for_genesis(home: &Home) -> bool {
 pub(super) fn adopt_genesis(home: &Home, genesis: &Genesis) -> Result<()> {
     let new_key = home.data().join(NEW_KEY);
     if new_key.exists() {
+        create_signer_mark(home, genesis)?;
         fs::remove_file(&new_key).with_context(|| format!("cannot remove {}", new_key.display()))?;
     }
     write(&home.genesis(), &genesis.to_json_pretty())
+}
+
+/// The signer's first mark: nothing has been signed on this chain.
+fn create_signer_mark(home: &Home, genesis: &Genesis) -> Result<()> {
+    Ok(SignerMark::create(&home.data(), Hash(genesis.hash().0))?)
 }
 
 fn save(key: &SecretKey, path: &Path) -> Result<()> {

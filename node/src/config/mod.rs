@@ -269,7 +269,7 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
         ("rpc.max_batch", u64::from(settings.rpc.max_batch)),
         ("rpc.max_connections", u64::from(settings.rpc.max_connections)),
         ("mempool.max_transactions", settings.mempool.max_transactions as u64),
-        ("mempool.max_per_sender", settings.mempool.max_per_sender as u64),
+        ("mempool.max_executable_per_sender", settings.mempool.max_executable_per_sender as u64),
         ("mempool.max_bytes", settings.mempool.max_bytes.as_u64()),
     ];
     for (key, limit) in limits {

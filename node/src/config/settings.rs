@@ -187,14 +187,21 @@ pub enum LogFormat {
 pub struct MempoolSettings {
     /// Transactions in all.
     pub max_transactions: usize,
-    /// Transactions of one sender.
-    pub max_per_sender: usize,
-    /// Memory of all transactions.
+    /// Memory of all transactions, estimated.
     pub max_bytes: ByteSize,
+    /// Executable transactions of one sender.
+    pub max_executable_per_sender: usize,
+    /// Transactions of one sender that wait for one with a lower nonce.
+    pub max_queued_per_sender: usize,
 }
 
 impl Default for MempoolSettings {
     fn default() -> Self {
-        Self { max_transactions: 100_000, max_per_sender: 1_000, max_bytes: ByteSize::mib(128) }
+        Self {
+            max_transactions: 50_000,
+            max_bytes: ByteSize::mib(96),
+            max_executable_per_sender: 8_192,
+            max_queued_per_sender: 1_024,
+        }
     }
 }

@@ -133,9 +133,14 @@ const TABLES: &[Table] = &[
         "mempool",
         "Transactions that wait for a block.",
         &[
-            ("max_transactions", "100000", "Transactions in all."),
-            ("max_per_sender", "1000", "Transactions of one sender."),
-            ("max_bytes", "\"128MiB\"", "Memory of all transactions."),
+            ("max_transactions", "50000", "Transactions in all."),
+            ("max_bytes", "\"96MiB\"", "Memory of all transactions, estimated."),
+            ("max_executable_per_sender", "8192", "Executable transactions of one sender."),
+            (
+                "max_queued_per_sender",
+                "1024",
+                "Transactions of one sender that wait for one with a lower nonce; 0 keeps none.",
+            ),
         ],
     ),
 ];
