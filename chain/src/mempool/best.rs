@@ -47,10 +47,7 @@ struct Candidate {
 
 impl Candidate {
     fn of(entry: &Entry) -> Self {
-        Self {
-            key: HeadKey::of(entry),
-            tx: Arc::clone(&entry.tx),
-        }
+        Self { key: HeadKey::of(entry), tx: Arc::clone(&entry.tx) }
     }
 }
 
@@ -90,10 +87,7 @@ impl<'a> BestTransactions<'a> {
 
     /// The next transaction. `nonce_of` gives a sender's nonce at the state that the block builds
     /// upon (`None`: leave the sender out); it is called once for each sender, without any lock.
-    pub fn next_with(
-        &mut self,
-        mut nonce_of: impl FnMut(Address) -> Option<u64>,
-    ) -> Option<Arc<Recovered>> {
+    pub fn next_with(&mut self, mut nonce_of: impl FnMut(Address) -> Option<u64>) -> Option<Arc<Recovered>> {
         if let Some((sender, nonce)) = self.last.take() {
             self.push_ready(sender, nonce.saturating_add(1));
         }
@@ -137,12 +131,7 @@ impl<'a> BestTransactions<'a> {
     }
 
     fn push_ready(&mut self, sender: Address, nonce: u64) {
-        let next = self
-            .pool
-            .lock()
-            .pool
-            .executable_at(sender, nonce)
-            .map(Candidate::of);
+        let next = self.pool.lock().pool.executable_at(sender, nonce).map(Candidate::of);
         self.ready.extend(next.map(Reverse));
     }
 
@@ -159,18 +148,11 @@ impl<'a> BestTransactions<'a> {
                 pool.indices.heads.range((Excluded(cursor), Unbounded))
             }
         };
-        let heads: Vec<_> = after
-            .take(FETCH)
-            .map(|(key, sender)| (*key, *sender))
-            .collect();
+        let heads: Vec<_> = after.take(FETCH).map(|(key, sender)| (*key, *sender)).collect();
         self.exhausted = heads.len() < FETCH;
         self.cursor = heads.last().map(|(key, _)| *key).or(self.cursor);
-        self.fetched.extend(heads.iter().filter_map(|(_, sender)| {
-            pool.senders
-                .get(sender)?
-                .executable
-                .front()
-                .map(Candidate::of)
-        }));
+        self.fetched.extend(
+            heads.iter().filter_map(|(_, sender)| pool.senders.get(sender)?.executable.front().map(Candidate::of)),
+        );
     }
 }

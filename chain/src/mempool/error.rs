@@ -162,12 +162,11 @@ impl PoolError {
     /// A short name for metrics and logs.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Transaction(TransactionError::TypeNotSupported { .. })
-            | Self::TypeNotSupported { .. } => "type_not_supported",
-            Self::Transaction(TransactionError::Oversized { .. }) => "oversized",
-            Self::Transaction(TransactionError::HighS | TransactionError::InvalidSignature) => {
-                "invalid_sender"
+            Self::Transaction(TransactionError::TypeNotSupported { .. }) | Self::TypeNotSupported { .. } => {
+                "type_not_supported"
             }
+            Self::Transaction(TransactionError::Oversized { .. }) => "oversized",
+            Self::Transaction(TransactionError::HighS | TransactionError::InvalidSignature) => "invalid_sender",
             Self::Transaction(_) => "malformed",
             Self::Unprotected => "unprotected",
             Self::ChainId { .. } => "chain_id",
@@ -199,9 +198,7 @@ impl PoolError {
             Self::TypeNotSupported { ty } => {
                 format!("type {ty} does not exist at the chain's present fork")
             }
-            Self::Unprotected => {
-                "sign with the chain id (EIP-155), or use a typed transaction".to_owned()
-            }
+            Self::Unprotected => "sign with the chain id (EIP-155), or use a typed transaction".to_owned(),
             Self::AlreadyKnown { hash } => format!("{hash} is in the pool"),
             Self::NonceTooLow { expected, got } => {
                 format!("next nonce {expected}, tx nonce {got}")

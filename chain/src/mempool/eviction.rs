@@ -58,27 +58,12 @@ pub(super) type Victims = Vec<(Class, Address)>;
 pub(super) fn choose(pool: &Pool, newcomer: Newcomer, mut room: Room) -> Option<Victims> {
     let mut victims = Victims::new();
     if !room.is_made() {
-        let yields =
-            |key: &TailKey| newcomer.executable || key.yields_to(newcomer.worth, newcomer.count);
-        choose_from(
-            pool,
-            Class::Queued,
-            newcomer.sender,
-            yields,
-            &mut room,
-            &mut victims,
-        );
+        let yields = |key: &TailKey| newcomer.executable || key.yields_to(newcomer.worth, newcomer.count);
+        choose_from(pool, Class::Queued, newcomer.sender, yields, &mut room, &mut victims);
     }
     if !room.is_made() && newcomer.executable {
         let yields = |key: &TailKey| key.yields_to(newcomer.worth, newcomer.count);
-        choose_from(
-            pool,
-            Class::Executable,
-            newcomer.sender,
-            yields,
-            &mut room,
-            &mut victims,
-        );
+        choose_from(pool, Class::Executable, newcomer.sender, yields, &mut room, &mut victims);
     }
     room.is_made().then_some(victims)
 }

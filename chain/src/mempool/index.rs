@@ -20,10 +20,7 @@ pub(super) struct HeadKey {
 
 impl HeadKey {
     pub(super) fn of(entry: &Entry) -> Self {
-        Self {
-            tip: Reverse(entry.tip),
-            seq: entry.seq,
-        }
+        Self { tip: Reverse(entry.tip), seq: entry.seq }
     }
 }
 
@@ -40,12 +37,7 @@ pub(super) struct TailKey {
 
 impl TailKey {
     pub(super) fn new(worth: u128, count: usize, seq: u64, sender: Address) -> Self {
-        Self {
-            worth,
-            count: Reverse(count),
-            seq: Reverse(seq),
-            sender,
-        }
+        Self { worth, count: Reverse(count), seq: Reverse(seq), sender }
     }
 
     pub(super) fn sender(&self) -> Address {
@@ -82,11 +74,7 @@ impl Indices {
             }
         }
         for (set, old, new) in [
-            (
-                &mut self.executable_tails,
-                old.executable_tail,
-                new.executable_tail,
-            ),
+            (&mut self.executable_tails, old.executable_tail, new.executable_tail),
             (&mut self.queued_tails, old.queued_tail, new.queued_tail),
         ] {
             if old != new {

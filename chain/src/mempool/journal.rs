@@ -66,21 +66,13 @@ pub(super) struct Journal {
 impl Journal {
     /// Starts the thread. It writes the pool's present content to the file first.
     pub(super) fn start(path: &Path, contents: impl Contents) -> io::Result<Self> {
-        let mut writer = Writer {
-            path: path.to_owned(),
-            file: None,
-            written: 0,
-            failing: false,
-        };
+        let mut writer = Writer { path: path.to_owned(), file: None, written: 0, failing: false };
         writer.rotate(&contents)?;
         let (queue, messages) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("pool-journal".to_owned())
             .spawn(move || run(&messages, &mut writer, &contents))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Hands over a transaction; never waits.
@@ -120,10 +112,7 @@ fn run(messages: &Receiver<Message>, writer: &mut Writer, contents: &impl Conten
     while let Ok(first) = messages.recv() {
         batch.clear();
         let mut waiting = Vec::new();
-        for message in std::iter::once(first)
-            .chain(messages.try_iter())
-            .take(WRITE_BATCH)
-        {
+        for message in std::iter::once(first).chain(messages.try_iter()).take(WRITE_BATCH) {
             match message {
                 Message::Append(tx) => encode_record(&tx, &mut batch),
                 Message::Flush(done) => waiting.push(done),
@@ -224,10 +213,7 @@ impl JournalReader {
     /// Opens a journal. One that does not exist is empty; one that cannot be read, or is no
     /// journal of this version, is as well, and the log says so.
     pub(super) fn open(path: &Path) -> Self {
-        let mut reader = Self {
-            path: path.to_owned(),
-            file: None,
-        };
+        let mut reader = Self { path: path.to_owned(), file: None };
         match File::open(path) {
             Ok(file) => {
                 let mut file = BufReader::with_capacity(MAX_TRANSACTION_BYTES, file);

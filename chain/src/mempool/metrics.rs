@@ -42,27 +42,11 @@ pub(super) fn sizes(status: &PoolStatus) {
 }
 
 pub(super) fn describe() {
-    describe_gauge!(
-        "assent_mempool_transactions",
-        "Transactions in the pool, by class"
-    );
-    describe_gauge!(
-        "assent_mempool_bytes",
-        Unit::Bytes,
-        "Estimated memory of the pool's transactions"
-    );
-    describe_counter!(
-        "assent_mempool_admitted_total",
-        "Transactions admitted, by origin"
-    );
-    describe_counter!(
-        "assent_mempool_refused_total",
-        "Transactions refused, by reason"
-    );
-    describe_counter!(
-        "assent_mempool_evicted_total",
-        "Transactions evicted from a full pool, by class"
-    );
+    describe_gauge!("assent_mempool_transactions", "Transactions in the pool, by class");
+    describe_gauge!("assent_mempool_bytes", Unit::Bytes, "Estimated memory of the pool's transactions");
+    describe_counter!("assent_mempool_admitted_total", "Transactions admitted, by origin");
+    describe_counter!("assent_mempool_refused_total", "Transactions refused, by reason");
+    describe_counter!("assent_mempool_evicted_total", "Transactions evicted from a full pool, by class");
     describe_counter!(
         "assent_mempool_dropped_total",
         "Transactions that left the pool because of a final block: included, overtaken, or beyond \

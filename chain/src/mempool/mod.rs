@@ -87,9 +87,7 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -114,21 +112,10 @@ impl Mempool {
         journal: Option<&Path>,
     ) -> io::Result<Self> {
         metrics::describe();
-        let state = Mutex::new(State {
-            pool: Pool::new(limits, rules),
-            generation: 0,
-            pushes: VecDeque::new(),
-        });
+        let state = Mutex::new(State { pool: Pool::new(limits, rules), generation: 0, pushes: VecDeque::new() });
         let (events, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
-        let shared = Arc::new(Shared {
-            state,
-            accounts,
-            events,
-        });
-        let mut mempool = Self {
-            journal: None,
-            shared,
-        };
+        let shared = Arc::new(Shared { state, accounts, events });
+        let mut mempool = Self { journal: None, shared };
         if let Some(path) = journal {
             mempool.restore(path);
             mempool.journal = Some(Journal::start(path, Arc::downgrade(&mempool.shared))?);
@@ -172,11 +159,7 @@ impl Mempool {
 
     /// Decodes transactions, recovers their senders on the recovery pool, and admits them in
     /// order. Those that the pool holds already cost no recovery.
-    pub fn add_batch(
-        &self,
-        batch: Vec<Bytes>,
-        origin: Origin,
-    ) -> Vec<Result<AddOutcome, PoolError>> {
+    pub fn add_batch(&self, batch: Vec<Bytes>, origin: Origin) -> Vec<Result<AddOutcome, PoolError>> {
         recovery::map_batch(batch, |raw| self.recover_unknown(raw))
             .into_iter()
             .map(|recovered| match recovered {
@@ -189,19 +172,13 @@ impl Mempool {
     fn recover_unknown(&self, raw: Bytes) -> Result<Recovered, PoolError> {
         let signed = SignedTransaction::decode(raw)?;
         if self.contains(signed.hash()) {
-            return Err(PoolError::AlreadyKnown {
-                hash: *signed.hash(),
-            });
+            return Err(PoolError::AlreadyKnown { hash: *signed.hash() });
         }
         Ok(recovery::recover(signed)?)
     }
 
     /// Admits a transaction.
-    pub fn add(
-        &self,
-        tx: impl Into<Arc<Recovered>>,
-        origin: Origin,
-    ) -> Result<AddOutcome, PoolError> {
+    pub fn add(&self, tx: impl Into<Arc<Recovered>>, origin: Origin) -> Result<AddOutcome, PoolError> {
         let tx = tx.into();
         let (admitted, status) = self.admit(&tx).map_err(metrics::refused)?;
         let hash = *tx.hash();
@@ -216,11 +193,7 @@ impl Mempool {
         metrics::admitted(origin);
         metrics::evicted(&admitted);
         metrics::sizes(&status);
-        self.notify(PoolEvent::Admitted {
-            tx,
-            origin,
-            executable: admitted.executable,
-        });
+        self.notify(PoolEvent::Admitted { tx, origin, executable: admitted.executable });
         for tx in admitted.promoted {
             self.notify(PoolEvent::Promoted { tx });
         }
@@ -240,24 +213,15 @@ impl Mempool {
             };
             let tip = rules.check(tx.tx(), tx.size())?;
             let cost = tx.cost().unwrap_or(U256::MAX);
-            let account = if known {
-                None
-            } else {
-                Some(self.read_account(sender)?)
-            };
+            let account = if known { None } else { Some(self.read_account(sender)?) };
             let mut state = self.lock();
             // A sender in the pool has its account there, kept up to date with every block.
             let known = state.pool.senders.contains_key(&sender);
             let current = state.generation == generation;
-            if !Arc::ptr_eq(&rules, &state.pool.rules) || !(known || (current && account.is_some()))
-            {
+            if !Arc::ptr_eq(&rules, &state.pool.rules) || !(known || (current && account.is_some())) {
                 continue;
             }
-            let checked = Checked {
-                tx: Arc::clone(tx),
-                cost,
-                tip,
-            };
+            let checked = Checked { tx: Arc::clone(tx), cost, tip };
             let admitted = state.pool.insert(checked, account)?;
             state.note_push(*tx.hash(), Instant::now());
             let status = state.status();
@@ -320,11 +284,7 @@ impl Mempool {
             for (tx, account) in all {
                 let cost = tx.cost().unwrap_or(U256::MAX);
                 let result = rules.check(tx.tx(), tx.size()).and_then(|tip| {
-                    let checked = Checked {
-                        tx: Arc::clone(&tx),
-                        cost,
-                        tip,
-                    };
+                    let checked = Checked { tx: Arc::clone(&tx), cost, tip };
                     state.pool.insert(checked, Some(account))
                 });
                 if result.is_err() {
@@ -398,11 +358,7 @@ impl Mempool {
     /// The nonce after a sender's last executable transaction; `None` when the pool holds nothing
     /// of it, and the account's own nonce is the answer.
     pub fn pending_nonce(&self, sender: Address) -> Option<u64> {
-        self.lock()
-            .pool
-            .senders
-            .get(&sender)
-            .map(|queue| queue.next_nonce())
+        self.lock().pool.senders.get(&sender).map(|queue| queue.next_nonce())
     }
 
     /// Number of transactions, executable and queued.
@@ -422,24 +378,15 @@ impl Mempool {
 
     /// Everything, by sender in the order of addresses.
     pub fn content(&self) -> Vec<SenderContent> {
-        let mut content: Vec<_> = self
-            .lock()
-            .pool
-            .senders
-            .iter()
-            .map(|(sender, queue)| SenderContent::of(*sender, queue))
-            .collect();
+        let mut content: Vec<_> =
+            self.lock().pool.senders.iter().map(|(sender, queue)| SenderContent::of(*sender, queue)).collect();
         content.sort_unstable_by_key(|content| content.sender);
         content
     }
 
     /// Everything of one sender.
     pub fn content_from(&self, sender: Address) -> Option<SenderContent> {
-        self.lock()
-            .pool
-            .senders
-            .get(&sender)
-            .map(|queue| SenderContent::of(sender, queue))
+        self.lock().pool.senders.get(&sender).map(|queue| SenderContent::of(sender, queue))
     }
 
     /// Executable transactions that were admitted, or given out by this method, at least
@@ -480,12 +427,7 @@ impl State {
         self.pushes.push_back((at, hash));
     }
 
-    fn stale_at(
-        &mut self,
-        now: Instant,
-        older_than: Duration,
-        count: usize,
-    ) -> Vec<Arc<Recovered>> {
+    fn stale_at(&mut self, now: Instant, older_than: Duration, count: usize) -> Vec<Arc<Recovered>> {
         let mut stale = Vec::new();
         for _ in 0..self.pushes.len() {
             match self.pushes.front() {

@@ -75,18 +75,12 @@ impl Pool {
 
     /// Whether the pool holds the transaction among the executable ones.
     pub(super) fn is_executable(&self, hash: &B256) -> bool {
-        self.by_hash
-            .get(hash)
-            .is_some_and(|tx| self.executable_at(tx.sender(), tx.nonce()).is_some())
+        self.by_hash.get(hash).is_some_and(|tx| self.executable_at(tx.sender(), tx.nonce()).is_some())
     }
 
     /// Admits a transaction. `account` is needed (and used) only for a sender of whom the pool
     /// holds nothing. After an error nothing has changed.
-    pub(super) fn insert(
-        &mut self,
-        checked: Checked,
-        account: Option<Account>,
-    ) -> Result<Admitted, PoolError> {
+    pub(super) fn insert(&mut self, checked: Checked, account: Option<Account>) -> Result<Admitted, PoolError> {
         let hash = *checked.tx.hash();
         if self.by_hash.contains_key(&hash) {
             return Err(PoolError::AlreadyKnown { hash });
@@ -95,14 +89,9 @@ impl Pool {
         let fresh = SenderQueue::new(account.unwrap_or_default());
         let queue = self.senders.get(&sender).unwrap_or(&fresh);
         if nonce < queue.nonce {
-            return Err(PoolError::NonceTooLow {
-                expected: queue.nonce,
-                got: nonce,
-            });
+            return Err(PoolError::NonceTooLow { expected: queue.nonce, got: nonce });
         }
-        let limit = queue
-            .nonce
-            .saturating_add(self.limits.nonces_per_sender() - 1);
+        let limit = queue.nonce.saturating_add(self.limits.nonces_per_sender() - 1);
         if nonce > limit {
             return Err(PoolError::NonceTooHigh { limit, got: nonce });
         }
@@ -123,9 +112,7 @@ impl Pool {
         };
         let base_fee = self.rules.base_fee;
         if !may_replace(&old.tx, &old.replaced, &new.tx, base_fee) {
-            return Err(PoolError::ReplacementUnderpriced {
-                kept: *old.tx.hash(),
-            });
+            return Err(PoolError::ReplacementUnderpriced { kept: *old.tx.hash() });
         }
         let executable = queue.position(nonce);
         let others = executable.map_or(U256::ZERO, |_| queue.spent.saturating_sub(old.cost));
@@ -142,30 +129,17 @@ impl Pool {
                 let before = i.checked_sub(1).and_then(|i| queue.executable.get(i));
                 let worth = before.map_or(new.tip, |e| e.floor.min(new.tip));
                 let count = queue.executable.len();
-                Newcomer {
-                    sender,
-                    executable: true,
-                    worth,
-                    count,
-                }
+                Newcomer { sender, executable: true, worth, count }
             }
             None => {
                 let count = queue.queued.len();
-                Newcomer {
-                    sender,
-                    executable: false,
-                    worth: new.tip,
-                    count,
-                }
+                Newcomer { sender, executable: false, worth: new.tip, count }
             }
         };
         let evicted = self.make_room(newcomer, 0, grows)?;
         let hash = *new.tx.hash();
         let entry = self.entry(new, replaced);
-        let mut admitted = Admitted {
-            evicted,
-            ..Admitted::default()
-        };
+        let mut admitted = Admitted { evicted, ..Admitted::default() };
         self.count(&entry.tx);
         let limit = self.limits.executable_per_sender;
         let mut changes = Changes::default();
@@ -192,20 +166,10 @@ impl Pool {
         let newcomer = if executable {
             check_funds(queue.balance, queue.spent, new.cost)?;
             let worth = queue.floor_of_next(new.tip);
-            Newcomer {
-                sender,
-                executable,
-                worth,
-                count: queue.executable.len() + 1,
-            }
+            Newcomer { sender, executable, worth, count: queue.executable.len() + 1 }
         } else {
             check_funds(queue.balance, U256::ZERO, new.cost)?;
-            Newcomer {
-                sender,
-                executable,
-                worth: new.tip,
-                count: queue.queued.len() + 1,
-            }
+            Newcomer { sender, executable, worth: new.tip, count: queue.queued.len() + 1 }
         };
         let limit = match executable {
             true => self.limits.executable_per_sender,
@@ -229,25 +193,13 @@ impl Pool {
             queue.queued.insert(nonce, entry);
         }
         self.reindex(sender);
-        Ok(Admitted {
-            executable,
-            promoted: changes.promoted,
-            evicted,
-            replaced: None,
-        })
+        Ok(Admitted { executable, promoted: changes.promoted, evicted, replaced: None })
     }
 
     fn entry(&mut self, checked: Checked, replaced: Vec<B256>) -> Entry {
         let Checked { tx, cost, tip } = checked;
         self.next_seq += 1;
-        Entry {
-            tx,
-            cost,
-            tip,
-            floor: tip,
-            seq: self.next_seq,
-            replaced,
-        }
+        Entry { tx, cost, tip, floor: tip, seq: self.next_seq, replaced }
     }
 
     /// Evicts what must go for the newcomer, or nothing at all.
@@ -258,8 +210,7 @@ impl Pool {
         bytes: usize,
     ) -> Result<Vec<(Class, Arc<Recovered>)>, PoolError> {
         let room = Room {
-            transactions: (self.by_hash.len() + transactions)
-                .saturating_sub(self.limits.transactions),
+            transactions: (self.by_hash.len() + transactions).saturating_sub(self.limits.transactions),
             bytes: (self.bytes + bytes).saturating_sub(self.limits.bytes),
         };
         let victims = eviction::choose(self, newcomer, room).ok_or(PoolError::Full)?;
@@ -286,19 +237,9 @@ impl Pool {
     /// Takes over a sender's account at a new head. Returns what changed for it, if the pool
     /// holds something of that sender.
     pub(super) fn settle(&mut self, sender: Address, nonce: u64, balance: U256) -> Option<Changes> {
-        let MempoolLimits {
-            executable_per_sender,
-            queued_per_sender,
-            ..
-        } = self.limits;
+        let MempoolLimits { executable_per_sender, queued_per_sender, .. } = self.limits;
         self.change(sender, |queue, changes| {
-            queue.settle(
-                nonce,
-                balance,
-                executable_per_sender,
-                queued_per_sender,
-                changes,
-            );
+            queue.settle(nonce, balance, executable_per_sender, queued_per_sender, changes);
         })
     }
 
@@ -306,17 +247,11 @@ impl Pool {
     pub(super) fn remove(&mut self, hash: &B256) -> Option<Changes> {
         let tx = Arc::clone(self.by_hash.get(hash)?);
         let limit = self.limits.queued_per_sender;
-        self.change(tx.sender(), |queue, changes| {
-            queue.remove(tx.nonce(), limit, changes)
-        })
+        self.change(tx.sender(), |queue, changes| queue.remove(tx.nonce(), limit, changes))
     }
 
     /// Changes a sender's transactions and brings everything else up to date with it.
-    fn change(
-        &mut self,
-        sender: Address,
-        change: impl FnOnce(&mut SenderQueue, &mut Changes),
-    ) -> Option<Changes> {
+    fn change(&mut self, sender: Address, change: impl FnOnce(&mut SenderQueue, &mut Changes)) -> Option<Changes> {
         let queue = self.senders.get_mut(&sender)?;
         let before = queue.executable.len();
         let mut changes = Changes::default();
@@ -347,26 +282,16 @@ impl Pool {
         let mut all: Vec<_> = std::mem::take(&mut self.senders)
             .into_values()
             .flat_map(|queue| {
-                let account = Account {
-                    nonce: queue.nonce,
-                    balance: queue.balance,
-                    is_contract: false,
-                };
+                let account = Account { nonce: queue.nonce, balance: queue.balance, is_contract: false };
                 let queued = queue.queued.into_values();
-                queue
-                    .executable
-                    .into_iter()
-                    .chain(queued)
-                    .map(move |entry| (entry, account))
+                queue.executable.into_iter().chain(queued).map(move |entry| (entry, account))
             })
             .collect();
         all.sort_unstable_by_key(|(entry, _)| entry.seq);
         self.by_hash.clear();
         self.indices = Indices::default();
         (self.executable, self.bytes, self.encoded_bytes) = (0, 0, 0);
-        all.into_iter()
-            .map(|(entry, account)| (entry.tx, account))
-            .collect()
+        all.into_iter().map(|(entry, account)| (entry.tx, account)).collect()
     }
 
     fn count(&mut self, tx: &Arc<Recovered>) {

@@ -33,12 +33,7 @@ pub const PRICE_BUMP_PERCENT: u128 = 10;
 pub const MAX_FREE_REPLACEMENTS: usize = 8;
 
 /// Whether `new` may replace `old`, which has replaced those in `replaced` for free.
-pub(super) fn may_replace(
-    old: &Recovered,
-    replaced: &[B256],
-    new: &Recovered,
-    base_fee: u64,
-) -> bool {
+pub(super) fn may_replace(old: &Recovered, replaced: &[B256], new: &Recovered, base_fee: u64) -> bool {
     if outbids(old.tx(), new.tx()) {
         return true;
     }
@@ -57,9 +52,7 @@ pub(super) fn is_free_replacement(old: &Recovered, new: &Recovered, base_fee: u6
 }
 
 fn outbids(old: &Transaction, new: &Transaction) -> bool {
-    let higher = |old: u128, new: u128| {
-        new > old && new >= old.saturating_add(old / (100 / PRICE_BUMP_PERCENT))
-    };
+    let higher = |old: u128, new: u128| new > old && new >= old.saturating_add(old / (100 / PRICE_BUMP_PERCENT));
     higher(old.max_fee_per_gas(), new.max_fee_per_gas())
         && higher(old.priority_fee_or_price(), new.priority_fee_or_price())
 }
@@ -119,12 +112,7 @@ mod tests {
         let self_with_value = Draft::new(1, 0).to(address(1)).value(1).recovered();
         let table = [
             (&plain, &other, true, "another free one"),
-            (
-                &other,
-                &plain,
-                true,
-                "and back, if it was not replaced before",
-            ),
+            (&other, &plain, true, "and back, if it was not replaced before"),
             (&plain, &cap_only, true, "a cap alone pays nothing"),
             (&cap_only, &plain, true, "so it is free to be replaced"),
             (&plain, &one_wei, true, "one that pays"),
@@ -152,14 +140,8 @@ mod tests {
         assert!(may_replace(&old, &replaced, &new, 0));
         replaced.push(B256::ZERO);
         assert!(!may_replace(&old, &replaced, &new, 0));
-        assert!(
-            may_replace(&old, &replaced, &cancel, 0),
-            "cancelling works for ever"
-        );
-        assert!(
-            !may_replace(&old, &[*new.hash()], &new, 0),
-            "replaced ones stay out"
-        );
+        assert!(may_replace(&old, &replaced, &cancel, 0), "cancelling works for ever");
+        assert!(!may_replace(&old, &[*new.hash()], &new, 0), "replaced ones stay out");
     }
 
     #[test]

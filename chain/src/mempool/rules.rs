@@ -29,10 +29,7 @@ pub struct Account {
 /// [`on_final`](super::Mempool::on_final) is still to come.
 pub trait AccountSource: Send + Sync {
     /// Reads an account; one that does not exist is [`Account::default`].
-    fn account(
-        &self,
-        address: Address,
-    ) -> Result<Account, Box<dyn std::error::Error + Send + Sync>>;
+    fn account(&self, address: Address) -> Result<Account, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// The chain's rules for transactions at the head.
@@ -55,26 +52,10 @@ pub struct PoolRules {
 
 impl PoolRules {
     /// Rules with the cap on a transaction's gas that the fork has on Ethereum.
-    pub fn new(
-        chain_id: u64,
-        spec: SpecId,
-        base_fee: u64,
-        min_gas_price: u128,
-        block_gas_limit: u64,
-    ) -> Self {
-        let tx_gas_limit_cap = spec
-            .is_enabled_in(SpecId::OSAKA)
-            .then_some(eip7825::TX_GAS_LIMIT_CAP);
+    pub fn new(chain_id: u64, spec: SpecId, base_fee: u64, min_gas_price: u128, block_gas_limit: u64) -> Self {
+        let tx_gas_limit_cap = spec.is_enabled_in(SpecId::OSAKA).then_some(eip7825::TX_GAS_LIMIT_CAP);
         let gas = GasParams::new_spec(spec);
-        Self {
-            chain_id,
-            spec,
-            base_fee,
-            min_gas_price,
-            block_gas_limit,
-            tx_gas_limit_cap,
-            gas,
-        }
+        Self { chain_id, spec, base_fee, min_gas_price, block_gas_limit, tx_gas_limit_cap, gas }
     }
 
     /// Checks everything that needs no account, cheapest first, and returns the tip per gas that
@@ -88,10 +69,7 @@ impl PoolRules {
         match tx.chain_id() {
             None => return Err(PoolError::Unprotected),
             Some(got) if got != self.chain_id => {
-                return Err(PoolError::ChainId {
-                    got,
-                    expected: self.chain_id,
-                });
+                return Err(PoolError::ChainId { got, expected: self.chain_id });
             }
             Some(_) => {}
         }
@@ -129,16 +107,10 @@ impl PoolRules {
         }
         let tip = tx
             .effective_tip_per_gas(self.base_fee)
-            .ok_or(PoolError::FeeCapTooLow {
-                fee_cap,
-                base_fee: self.base_fee,
-            })?;
+            .ok_or(PoolError::FeeCapTooLow { fee_cap, base_fee: self.base_fee })?;
         let price = tip.saturating_add(u128::from(self.base_fee));
         if price < self.min_gas_price {
-            return Err(PoolError::Underpriced {
-                price,
-                minimum: self.min_gas_price,
-            });
+            return Err(PoolError::Underpriced { price, minimum: self.min_gas_price });
         }
         Ok(tip)
     }
@@ -146,10 +118,7 @@ impl PoolRules {
     fn check_gas(&self, tx: &Transaction) -> Result<(), PoolError> {
         let gas = tx.gas_limit();
         if gas > self.block_gas_limit {
-            return Err(PoolError::ExceedsBlockGasLimit {
-                gas,
-                limit: self.block_gas_limit,
-            });
+            return Err(PoolError::ExceedsBlockGasLimit { gas, limit: self.block_gas_limit });
         }
         if let Some(cap) = self.tx_gas_limit_cap
             && gas > cap
@@ -157,38 +126,18 @@ impl PoolRules {
             return Err(PoolError::GasLimitTooHigh { gas, cap });
         }
         let size = tx.input().len();
-        if tx.is_create()
-            && self.spec.is_enabled_in(SpecId::SHANGHAI)
-            && size > eip3860::MAX_INITCODE_SIZE
-        {
-            return Err(PoolError::InitCodeTooLarge {
-                size,
-                limit: eip3860::MAX_INITCODE_SIZE,
-            });
+        if tx.is_create() && self.spec.is_enabled_in(SpecId::SHANGHAI) && size > eip3860::MAX_INITCODE_SIZE {
+            return Err(PoolError::InitCodeTooLarge { size, limit: eip3860::MAX_INITCODE_SIZE });
         }
-        let (addresses, slots) = tx.access_list().map_or((0, 0), |list| {
-            (list.len() as u64, list.storage_keys_count() as u64)
-        });
+        let (addresses, slots) =
+            tx.access_list().map_or((0, 0), |list| (list.len() as u64, list.storage_keys_count() as u64));
         let authorizations = tx.authorization_list().map_or(0, |list| list.len() as u64);
-        let needed = self.gas.initial_tx_gas(
-            tx.input(),
-            tx.is_create(),
-            addresses,
-            slots,
-            authorizations,
-            None,
-        );
+        let needed = self.gas.initial_tx_gas(tx.input(), tx.is_create(), addresses, slots, authorizations, None);
         if gas < needed.initial_regular_gas() {
-            return Err(PoolError::IntrinsicGas {
-                gas,
-                needed: needed.initial_regular_gas(),
-            });
+            return Err(PoolError::IntrinsicGas { gas, needed: needed.initial_regular_gas() });
         }
         if self.spec.is_enabled_in(SpecId::PRAGUE) && gas < needed.floor_gas() {
-            return Err(PoolError::FloorDataGas {
-                gas,
-                needed: needed.floor_gas(),
-            });
+            return Err(PoolError::FloorDataGas { gas, needed: needed.floor_gas() });
         }
         Ok(())
     }

@@ -93,8 +93,7 @@ impl SenderQueue {
     }
 
     pub(super) fn get(&self, nonce: u64) -> Option<&Entry> {
-        self.executable_at(nonce)
-            .or_else(|| self.queued.get(&nonce))
+        self.executable_at(nonce).or_else(|| self.queued.get(&nonce))
     }
 
     /// What the account can still pay for.
@@ -104,9 +103,7 @@ impl SenderQueue {
 
     /// The floor that an entry with this tip would get behind the executable ones.
     pub(super) fn floor_of_next(&self, tip: u128) -> u128 {
-        self.executable
-            .back()
-            .map_or(tip, |last| last.floor.min(tip))
+        self.executable.back().map_or(tip, |last| last.floor.min(tip))
     }
 
     /// Appends to the executable entries. The caller has checked nonce, funds and limit.
@@ -138,10 +135,7 @@ impl SenderQueue {
 
     /// Recomputes the floors from `start` on, as far as they change.
     fn refresh_floors(&mut self, start: usize) {
-        let mut floor = start
-            .checked_sub(1)
-            .and_then(|i| self.executable.get(i))
-            .map_or(u128::MAX, |e| e.floor);
+        let mut floor = start.checked_sub(1).and_then(|i| self.executable.get(i)).map_or(u128::MAX, |e| e.floor);
         for (i, entry) in self.executable.iter_mut().enumerate().skip(start) {
             floor = floor.min(entry.tip);
             if i > start && entry.floor == floor {
@@ -215,9 +209,7 @@ impl SenderQueue {
         if let Some(position) = self.position(nonce) {
             self.take_back(position);
         }
-        changes
-            .dropped
-            .extend(self.queued.remove(&nonce).map(|entry| entry.tx));
+        changes.dropped.extend(self.queued.remove(&nonce).map(|entry| entry.tx));
         self.shorten_queued(queued_limit, changes);
     }
 

@@ -36,13 +36,7 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(sender: u64, nonce: u64) -> Self {
         let to = TxKind::Call(Address::repeat_byte(0xee));
-        let tx = TxEip1559 {
-            chain_id: CHAIN_ID,
-            nonce,
-            gas_limit: 21_000,
-            to,
-            ..Default::default()
-        };
+        let tx = TxEip1559 { chain_id: CHAIN_ID, nonce, gas_limit: 21_000, to, ..Default::default() };
         Self { sender, tx }
     }
 
@@ -89,10 +83,7 @@ impl Draft {
         // The sender is no part of a transaction, so the signature makes their hashes differ.
         let signature = Signature::new(U256::from(self.sender + 1), U256::from(1), false);
         let tx: Transaction = self.tx.clone().into_signed(signature).into();
-        Recovered::from_trusted(
-            SignedTransaction::encode(&tx).unwrap(),
-            address(self.sender),
-        )
+        Recovered::from_trusted(SignedTransaction::encode(&tx).unwrap(), address(self.sender))
     }
 }
 
@@ -107,29 +98,19 @@ pub(crate) const PLENTY: u128 = 1 << 100;
 
 impl Accounts {
     pub(crate) fn set(&self, sender: u64, nonce: u64, balance: u128) -> (Address, Account) {
-        let account = Account {
-            nonce,
-            balance: U256::from(balance),
-            is_contract: false,
-        };
+        let account = Account { nonce, balance: U256::from(balance), is_contract: false };
         self.known.lock().insert(address(sender), account);
         (address(sender), account)
     }
 
     pub(crate) fn get(&self, address: Address) -> Account {
-        let plenty = Account {
-            balance: U256::from(PLENTY),
-            ..Account::default()
-        };
+        let plenty = Account { balance: U256::from(PLENTY), ..Account::default() };
         self.known.lock().get(&address).copied().unwrap_or(plenty)
     }
 }
 
 impl AccountSource for Accounts {
-    fn account(
-        &self,
-        address: Address,
-    ) -> Result<Account, Box<dyn std::error::Error + Send + Sync>> {
+    fn account(&self, address: Address) -> Result<Account, Box<dyn std::error::Error + Send + Sync>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         Ok(self.get(address))
     }
@@ -142,10 +123,7 @@ pub(crate) fn rules() -> PoolRules {
 pub(crate) fn pool_with(limits: MempoolLimits, rules: PoolRules) -> (Mempool, Arc<Accounts>) {
     let accounts = Arc::new(Accounts::default());
     let source: Arc<dyn AccountSource> = accounts.clone();
-    (
-        Mempool::open(limits, rules, source, None).unwrap(),
-        accounts,
-    )
+    (Mempool::open(limits, rules, source, None).unwrap(), accounts)
 }
 
 pub(crate) fn pool() -> (Mempool, Arc<Accounts>) {
@@ -164,11 +142,7 @@ pub(super) fn check_invariants(pool: &Pool) {
         let mut floor = u128::MAX;
         let mut spent = U256::ZERO;
         for (i, entry) in queue.executable.iter().enumerate() {
-            assert_eq!(
-                entry.tx.nonce(),
-                queue.nonce + i as u64,
-                "executable without a gap"
-            );
+            assert_eq!(entry.tx.nonce(), queue.nonce + i as u64, "executable without a gap");
             floor = floor.min(entry.tip);
             assert_eq!(entry.floor, floor);
             spent += entry.cost;
@@ -183,8 +157,7 @@ pub(super) fn check_invariants(pool: &Pool) {
         }
         if let Some(entry) = queue.queued.get(&next) {
             assert!(
-                queue.executable.len() == limits.executable_per_sender
-                    || entry.cost > queue.unspent(),
+                queue.executable.len() == limits.executable_per_sender || entry.cost > queue.unspent(),
                 "what can be executable is"
             );
         }
@@ -206,10 +179,7 @@ pub(super) fn check_invariants(pool: &Pool) {
     assert_eq!(pool.indices.heads, expected.heads);
     assert_eq!(pool.indices.executable_tails, expected.executable_tails);
     assert_eq!(pool.indices.queued_tails, expected.queued_tails);
-    assert!(
-        count <= limits.transactions && bytes <= limits.bytes,
-        "limits hold"
-    );
+    assert!(count <= limits.transactions && bytes <= limits.bytes, "limits hold");
 }
 
 /// Hashes by class, sender and nonce.
@@ -227,10 +197,6 @@ pub(super) fn contents(pool: &Mempool) -> (Contents, Contents) {
         }
     }
     let both: BTreeSet<_> = executable.values().chain(queued.values()).collect();
-    assert_eq!(
-        both.len(),
-        executable.len() + queued.len(),
-        "no transaction twice"
-    );
+    assert_eq!(both.len(), executable.len() + queued.len(), "no transaction twice");
     (executable, queued)
 }

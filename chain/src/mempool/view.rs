@@ -86,16 +86,8 @@ impl SenderContent {
     pub(super) fn of(sender: Address, queue: &SenderQueue) -> Self {
         Self {
             sender,
-            executable: queue
-                .executable
-                .iter()
-                .map(|entry| Arc::clone(&entry.tx))
-                .collect(),
-            queued: queue
-                .queued
-                .values()
-                .map(|entry| Arc::clone(&entry.tx))
-                .collect(),
+            executable: queue.executable.iter().map(|entry| Arc::clone(&entry.tx)).collect(),
+            queued: queue.queued.values().map(|entry| Arc::clone(&entry.tx)).collect(),
         }
     }
 }

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use alloy_primitives::B256;
 use revm::primitives::hardfork::SpecId;
 
-use crate::mempool::testing::{
-    BLOCK_GAS, CHAIN_ID, Draft, PLENTY, address, check_invariants, contents, pool,
-};
+use crate::mempool::testing::{BLOCK_GAS, CHAIN_ID, Draft, PLENTY, address, check_invariants, contents, pool};
 use crate::mempool::{Mempool, Origin, PoolError, PoolEvent, PoolRules};
 
 fn add(pool: &Mempool, draft: &Draft) -> B256 {
@@ -23,10 +21,7 @@ fn nonces(pool: &Mempool, sender: u64) -> (Vec<u64>, Vec<u64>) {
     let Some(content) = pool.content_from(address(sender)) else {
         return (vec![], vec![]);
     };
-    (
-        content.executable.iter().map(|tx| tx.nonce()).collect(),
-        content.queued.iter().map(|tx| tx.nonce()).collect(),
-    )
+    (content.executable.iter().map(|tx| tx.nonce()).collect(), content.queued.iter().map(|tx| tx.nonce()).collect())
 }
 
 /// (account's nonce and balance after the block, executable, queued) from nonces 0, 1, 2 and 4, 5
@@ -51,16 +46,9 @@ fn accounts_are_taken_over() {
             add(&pool, &Draft::new(1, nonce).value(10));
         }
         add(&pool, &Draft::new(2, 0));
-        pool.on_final(
-            &[],
-            &[accounts.set(1, nonce, balance), accounts.set(9, 1, 1)],
-        );
+        pool.on_final(&[], &[accounts.set(1, nonce, balance), accounts.set(9, 1, 1)]);
         let expected = (executable.to_vec(), queued.to_vec());
-        assert_eq!(
-            nonces(&pool, 1),
-            expected,
-            "nonce {nonce}, balance {balance}"
-        );
+        assert_eq!(nonces(&pool, 1), expected, "nonce {nonce}, balance {balance}");
         assert_eq!(nonces(&pool, 2).0, [0], "others are left alone");
     }
 }
@@ -94,20 +82,9 @@ fn an_account_is_read_again_once_its_sender_was_gone() {
     let hash = add(&pool, &Draft::new(1, 0));
     pool.on_final(&[hash], &[accounts.set(1, 1, 5)]);
     assert!(pool.is_empty() && pool.status().senders == 0);
-    let error = pool
-        .add(Draft::new(1, 0).recovered(), Origin::Peer)
-        .unwrap_err();
-    assert_eq!(
-        error,
-        PoolError::NonceTooLow {
-            expected: 1,
-            got: 0
-        }
-    );
-    assert!(
-        pool.add(Draft::new(1, 1).value(6).recovered(), Origin::Peer)
-            .is_err()
-    );
+    let error = pool.add(Draft::new(1, 0).recovered(), Origin::Peer).unwrap_err();
+    assert_eq!(error, PoolError::NonceTooLow { expected: 1, got: 0 });
+    assert!(pool.add(Draft::new(1, 1).value(6).recovered(), Origin::Peer).is_err());
     add(&pool, &Draft::new(1, 1).value(5));
 }
 
@@ -137,9 +114,7 @@ fn new_rules_judge_again() {
     assert_eq!(nonces(&pool, 1), (vec![], vec![1]), "below the base fee");
     assert_eq!(nonces(&pool, 2), (vec![], vec![]), "above the gas limit");
     let mut best = pool.best(5);
-    let order: Vec<_> = std::iter::from_fn(|| best.next_with(|_| Some(0)))
-        .map(|tx| tx.sender())
-        .collect();
+    let order: Vec<_> = std::iter::from_fn(|| best.next_with(|_| Some(0))).map(|tx| tx.sender()).collect();
     assert_eq!(order, [address(4), address(3)], "ordered by the new tips");
 }
 
@@ -161,10 +136,7 @@ fn work_is_what_unfinal_blocks_do_not_hold() {
         (vec![vec![a, foreign, queued]], 1),
     ];
     for (sets, expected) in table {
-        let sets: Vec<HashSet<B256>> = sets
-            .into_iter()
-            .map(|set| set.into_iter().collect())
-            .collect();
+        let sets: Vec<HashSet<B256>> = sets.into_iter().map(|set| set.into_iter().collect()).collect();
         let sets: Vec<_> = sets.iter().collect();
         assert_eq!(pool.executable_excluding(&sets), expected);
         assert_eq!(pool.has_executable_excluding(&sets), expected > 0);
@@ -174,19 +146,13 @@ fn work_is_what_unfinal_blocks_do_not_hold() {
 #[test]
 fn stale_ones_are_given_out_once_per_wait() {
     let (pool, accounts) = pool();
-    let hashes: Vec<_> = (0..3)
-        .map(|sender| add(&pool, &Draft::new(sender, 0)))
-        .collect();
+    let hashes: Vec<_> = (0..3).map(|sender| add(&pool, &Draft::new(sender, 0))).collect();
     add(&pool, &Draft::new(9, 1));
     let wait = Duration::from_secs(3);
     let start = Instant::now();
     let ask = |after: u64, count: usize| -> Vec<B256> {
         let now = start + Duration::from_secs(after);
-        pool.lock()
-            .stale_at(now, wait, count)
-            .iter()
-            .map(|tx| *tx.hash())
-            .collect()
+        pool.lock().stale_at(now, wait, count).iter().map(|tx| *tx.hash()).collect()
     };
     assert!(ask(2, 10).is_empty());
     assert_eq!(ask(4, 2), hashes[..2], "the oldest first");
@@ -194,11 +160,7 @@ fn stale_ones_are_given_out_once_per_wait() {
     assert!(ask(6, 10).is_empty());
     pool.on_final(&[hashes[0]], &[accounts.set(0, 1, PLENTY)]);
     assert_eq!(ask(100, 10), hashes[1..], "what is gone is not pushed");
-    assert_eq!(
-        pool.stale(Duration::ZERO, 10).len(),
-        2,
-        "no wait: each once, and it ends"
-    );
+    assert_eq!(pool.stale(Duration::ZERO, 10).len(), 2, "no wait: each once, and it ends");
     assert!(pool.stale(Duration::from_secs(3600), 10).is_empty());
 }
 
@@ -217,8 +179,5 @@ fn the_order_of_pushes_stays_small() {
 fn limits_of_a_block_are_rules_of_the_chain() {
     let rules = PoolRules::new(1, SpecId::OSAKA, 0, 0, BLOCK_GAS);
     assert_eq!(rules.tx_gas_limit_cap, Some(1 << 24));
-    assert_eq!(
-        PoolRules::new(1, SpecId::PRAGUE, 0, 0, 1).tx_gas_limit_cap,
-        None
-    );
+    assert_eq!(PoolRules::new(1, SpecId::PRAGUE, 0, 0, 1).tx_gas_limit_cap, None);
 }

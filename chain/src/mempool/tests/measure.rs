@@ -11,9 +11,7 @@ use crate::mempool::{Account, Mempool, Origin};
 use crate::transaction::Recovered;
 
 fn drafts(senders: u64, each: u64) -> Vec<Arc<Recovered>> {
-    (0..each)
-        .flat_map(|nonce| (0..senders).map(move |s| Arc::new(Draft::new(s, nonce).recovered())))
-        .collect()
+    (0..each).flat_map(|nonce| (0..senders).map(move |s| Arc::new(Draft::new(s, nonce).recovered()))).collect()
 }
 
 fn per(start: Instant, count: usize) -> Duration {
@@ -43,8 +41,7 @@ fn measure(senders: u64, each: u64) {
         best.next_with(|_| Some(0)).unwrap();
     }
     println!("  best, the first 100 {:?} together", start.elapsed());
-    let (in_blocks, _): (Vec<B256>, Vec<B256>) =
-        all.iter().map(|tx| (*tx.hash(), B256::ZERO)).unzip();
+    let (in_blocks, _): (Vec<B256>, Vec<B256>) = all.iter().map(|tx| (*tx.hash(), B256::ZERO)).unzip();
     let half: HashSet<B256> = in_blocks[..in_blocks.len() / 2].iter().copied().collect();
     let start = Instant::now();
     assert!(pool.has_executable_excluding(&[&half]));
@@ -52,14 +49,9 @@ fn measure(senders: u64, each: u64) {
     let start = Instant::now();
     assert_eq!(pool.executable_excluding(&[&half]), all.len() - half.len());
     println!("  count, half in      {:?}", start.elapsed());
-    let account = Account {
-        nonce: each.div_ceil(2),
-        balance: alloy_primitives::U256::from(PLENTY),
-        is_contract: false,
-    };
-    let touched: Vec<_> = (0..senders)
-        .map(|sender| (address(sender), account))
-        .collect();
+    let account =
+        Account { nonce: each.div_ceil(2), balance: alloy_primitives::U256::from(PLENTY), is_contract: false };
+    let touched: Vec<_> = (0..senders).map(|sender| (address(sender), account)).collect();
     let start = Instant::now();
     pool.on_final(&in_blocks[..in_blocks.len() / 2], &touched);
     println!("  on_final, half      {:?}", start.elapsed());
@@ -95,10 +87,7 @@ fn contention() {
             }
         });
     });
-    println!(
-        "four adding, one walking: {:?} per add",
-        per(start, all.len())
-    );
+    println!("four adding, one walking: {:?} per add", per(start, all.len()));
 }
 
 /// A full pool in which each newcomer evicts somebody.
@@ -109,9 +98,7 @@ fn full() {
     for tx in drafts(10, 5_000) {
         pool.add(tx, Origin::Peer).unwrap();
     }
-    let newcomers: Vec<_> = (0..10_000)
-        .map(|s| Arc::new(Draft::new(1_000 + s, 0).recovered()))
-        .collect();
+    let newcomers: Vec<_> = (0..10_000).map(|s| Arc::new(Draft::new(1_000 + s, 0).recovered())).collect();
     let start = Instant::now();
     for tx in &newcomers {
         pool.add(Arc::clone(tx), Origin::Peer).unwrap();
@@ -126,27 +113,14 @@ fn full() {
 fn memory() {
     let rss = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<usize>()
-            .unwrap()
-            * 1024
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
     };
     let (pool, _) = pool();
     let before = rss();
     for sender in 0..40_000 {
-        pool.add(Draft::new(sender, 0).recovered(), Origin::Peer)
-            .unwrap();
+        pool.add(Draft::new(sender, 0).recovered(), Origin::Peer).unwrap();
     }
     let grown = rss() - before;
-    println!(
-        "{} bytes each, counted {}",
-        grown / 40_000,
-        pool.status().bytes / 40_000
-    );
+    println!("{} bytes each, counted {}", grown / 40_000, pool.status().bytes / 40_000);
 }

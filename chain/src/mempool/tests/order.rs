@@ -12,9 +12,7 @@ fn add(pool: &Mempool, draft: &Draft) {
 /// (sender, nonce) in the builder's order.
 fn order(pool: &Mempool, mut nonce_of: impl FnMut(Address) -> Option<u64>) -> Vec<(u64, u64)> {
     let mut best = pool.best(0);
-    std::iter::from_fn(|| best.next_with(&mut nonce_of))
-        .map(|tx| name(&tx))
-        .collect()
+    std::iter::from_fn(|| best.next_with(&mut nonce_of)).map(|tx| name(&tx)).collect()
 }
 
 fn name(tx: &crate::transaction::Recovered) -> (u64, u64) {
@@ -33,11 +31,7 @@ fn equal_prices_in_order_of_arrival() {
     // (3, 1) came before (3, 0), but runs after it.
     let expected = [(1, 0), (2, 0), (2, 1), (1, 1), (3, 0), (3, 1), (2, 2)];
     assert_eq!(order(&pool, |_| Some(0)), expected);
-    assert_eq!(
-        order(&pool, |_| Some(0)),
-        expected,
-        "walking changes nothing"
-    );
+    assert_eq!(order(&pool, |_| Some(0)), expected, "walking changes nothing");
 }
 
 #[test]
@@ -70,10 +64,7 @@ fn what_unfinal_blocks_hold_is_passed_over() {
         _ => Some(0),
     };
     assert_eq!(order(&pool, at_parent), [(1, 1), (1, 2), (3, 0)]);
-    assert_eq!(
-        order(&pool, |sender| (sender == address(3)).then_some(0)),
-        [(3, 0)]
-    );
+    assert_eq!(order(&pool, |sender| (sender == address(3)).then_some(0)), [(3, 0)]);
 }
 
 #[test]
@@ -118,9 +109,7 @@ fn every_sender_is_asked_once() {
         asked.push(sender);
         Some(0)
     });
-    let expected: Vec<_> = (0..2)
-        .flat_map(|nonce| (0..200).map(move |sender| (sender, nonce)))
-        .collect();
+    let expected: Vec<_> = (0..2).flat_map(|nonce| (0..200).map(move |sender| (sender, nonce))).collect();
     assert_eq!(got, expected);
     assert_eq!(asked, (0..200).map(address).collect::<Vec<_>>());
 }
@@ -137,18 +126,9 @@ fn changes_meanwhile() {
     assert_eq!(name(&best.next_with(|_| Some(0)).unwrap()), (0, 0));
     // Sender 0 moves to the end of the order, sender 1's are final, sender 69 leaves.
     add(&pool, &Draft::new(0, 0).value(5));
-    pool.on_final(
-        &[],
-        &[accounts.set(1, 1, PLENTY), accounts.set(69, 2, PLENTY)],
-    );
-    let rest: Vec<_> = std::iter::from_fn(|| best.next_with(|_| Some(0)))
-        .map(|tx| name(&tx))
-        .collect();
-    assert_eq!(
-        rest.iter().filter(|(sender, _)| *sender == 0).count(),
-        1,
-        "only its nonce 1"
-    );
+    pool.on_final(&[], &[accounts.set(1, 1, PLENTY), accounts.set(69, 2, PLENTY)]);
+    let rest: Vec<_> = std::iter::from_fn(|| best.next_with(|_| Some(0))).map(|tx| name(&tx)).collect();
+    assert_eq!(rest.iter().filter(|(sender, _)| *sender == 0).count(), 1, "only its nonce 1");
     assert!(!rest.iter().any(|(sender, _)| *sender == 69));
     let mut once = rest.clone();
     once.sort_unstable();

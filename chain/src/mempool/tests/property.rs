@@ -16,22 +16,9 @@ const SENDERS: u64 = 6;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Add {
-        sender: u64,
-        ahead: u64,
-        tip: u128,
-        value: u64,
-        input: usize,
-        cancel: bool,
-    },
-    Final {
-        sender: u64,
-        included: u64,
-        balance: u128,
-    },
-    Discard {
-        pick: usize,
-    },
+    Add { sender: u64, ahead: u64, tip: u128, value: u64, input: usize, cancel: bool },
+    Final { sender: u64, included: u64, balance: u128 },
+    Discard { pick: usize },
     BaseFee(u64),
 }
 
@@ -56,12 +43,7 @@ fn standing(pool: &Mempool) -> BTreeMap<Address, (u128, usize)> {
     let state = pool.lock();
     let queues = state.pool.senders.iter();
     queues
-        .filter_map(|(sender, queue)| {
-            Some((
-                *sender,
-                (queue.executable.back()?.floor, queue.executable.len()),
-            ))
-        })
+        .filter_map(|(sender, queue)| Some((*sender, (queue.executable.back()?.floor, queue.executable.len()))))
         .collect()
 }
 
@@ -75,53 +57,28 @@ fn check_evictions(
 ) {
     let (executable, queued) = after;
     let gone = before.0.iter().filter(|((sender, nonce), hash)| {
-        (*sender, *nonce) != newcomer
-            && !executable
-                .values()
-                .chain(queued.values())
-                .any(|h| h == *hash)
+        (*sender, *nonce) != newcomer && !executable.values().chain(queued.values()).any(|h| h == *hash)
     });
     let gone: Vec<_> = gone.map(|(key, _)| *key).collect();
     if gone.is_empty() {
         return;
     }
-    assert!(
-        executable.contains_key(&newcomer),
-        "an executable one went for a queued one"
-    );
-    assert!(
-        queued.keys().all(|(sender, _)| *sender == newcomer.0),
-        "an executable one went before a queued one"
-    );
+    assert!(executable.contains_key(&newcomer), "an executable one went for a queued one");
+    assert!(queued.keys().all(|(sender, _)| *sender == newcomer.0), "an executable one went before a queued one");
     let worth = {
         let state = pool.lock();
-        state
-            .pool
-            .executable_at(newcomer.0, newcomer.1)
-            .unwrap()
-            .floor
+        state.pool.executable_at(newcomer.0, newcomer.1).unwrap().floor
     };
     for (sender, _) in gone {
         let (floor, count) = standing[&sender];
         let other = standing.get(&newcomer.0).map_or(0, |(_, count)| *count);
         assert!(sender != newcomer.0);
-        assert!(
-            floor < worth || count > other || worth > 0,
-            "one went for an equal"
-        );
+        assert!(floor < worth || count > other || worth > 0, "one went for an equal");
     }
 }
 
 fn run_add(pool: &Mempool, accounts: &Accounts, step: &Step) {
-    let Step::Add {
-        sender,
-        ahead,
-        tip,
-        value,
-        input,
-        cancel,
-    } = step
-    else {
+    let Step::Add { sender, ahead, tip, value, input, cancel } = step else {
         return;
     };
     let nonce = accounts.get(address(*sender)).nonce + ahead;
@@ -130,10 +87,7 @@ fn run_add(pool: &Mempool, accounts: &Accounts, step: &Step) {
     if *cancel {
         draft = draft.to(address(*sender));
     } else {
-        draft = draft
-            .value(*value)
-            .input(vec![0; *input])
-            .gas(21_000 + 10 * *input as u64);
+        draft = draft.value(*value).input(vec![0; *input]).gas(21_000 + 10 * *input as u64);
     }
     let tx = draft.recovered();
     let before = contents(pool);
@@ -141,20 +95,12 @@ fn run_add(pool: &Mempool, accounts: &Accounts, step: &Step) {
     match pool.add(tx.clone(), Origin::Peer) {
         Ok(outcome) => {
             let after = contents(pool);
-            let class = if outcome.executable {
-                &after.0
-            } else {
-                &after.1
-            };
+            let class = if outcome.executable { &after.0 } else { &after.1 };
             assert_eq!(class.get(&(address(*sender), nonce)), Some(tx.hash()));
             check_evictions(&before, &after, &ranks, (address(*sender), nonce), pool);
         }
         Err(error) => {
-            assert_eq!(
-                contents(pool),
-                before,
-                "a refusal changes nothing ({error})"
-            );
+            assert_eq!(contents(pool), before, "a refusal changes nothing ({error})");
             let known = matches!(error, PoolError::AlreadyKnown { .. });
             assert_eq!(pool.contains(tx.hash()), known);
         }
@@ -168,14 +114,7 @@ fn naive_order(pool: &Mempool) -> Vec<B256> {
         .pool
         .senders
         .values()
-        .map(|queue| {
-            queue
-                .executable
-                .iter()
-                .rev()
-                .map(|e| (e.tip, e.seq, *e.tx.hash()))
-                .collect()
-        })
+        .map(|queue| queue.executable.iter().rev().map(|e| (e.tip, e.seq, *e.tx.hash())).collect())
         .collect();
     let mut order = Vec::new();
     loop {
@@ -196,11 +135,7 @@ fn run(steps: Vec<Step>, limits: MempoolLimits) {
     for step in steps {
         match step {
             Step::Add { .. } => run_add(&pool, &accounts, &step),
-            Step::Final {
-                sender,
-                included,
-                balance,
-            } => {
+            Step::Final { sender, included, balance } => {
                 let account = accounts.get(address(sender));
                 let touched = accounts.set(sender, account.nonce + included, balance);
                 pool.on_final(&[], &[touched]);
@@ -220,9 +155,7 @@ fn run(steps: Vec<Step>, limits: MempoolLimits) {
         check_invariants(&pool.lock().pool);
         let mut best = pool.best(base_fee);
         let nonce_of = |sender| Some(accounts.get(sender).nonce);
-        let order: Vec<_> = std::iter::from_fn(|| best.next_with(nonce_of))
-            .map(|tx| *tx.hash())
-            .collect();
+        let order: Vec<_> = std::iter::from_fn(|| best.next_with(nonce_of)).map(|tx| *tx.hash()).collect();
         assert_eq!(order, naive_order(&pool));
     }
     // Whatever was admitted can leave again.
@@ -232,10 +165,7 @@ fn run(steps: Vec<Step>, limits: MempoolLimits) {
     assert!(pool.is_empty());
     check_invariants(&pool.lock().pool);
     let empty = pool.status();
-    assert_eq!(
-        (empty.bytes, empty.senders, empty.executable, empty.queued),
-        (0, 0, 0, 0)
-    );
+    assert_eq!((empty.bytes, empty.senders, empty.executable, empty.queued), (0, 0, 0, 0));
 }
 
 proptest! {

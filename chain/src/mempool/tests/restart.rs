@@ -27,21 +27,12 @@ fn signed(nonce: u64, input: usize) -> Bytes {
         ..Default::default()
     };
     let signature = key().sign_hash_sync(&tx.signature_hash()).unwrap();
-    SignedTransaction::encode(&tx.into_signed(signature).into())
-        .unwrap()
-        .raw()
-        .clone()
+    SignedTransaction::encode(&tx.into_signed(signature).into()).unwrap().raw().clone()
 }
 
 fn open(path: &Path) -> (Mempool, Arc<Accounts>) {
     let accounts = Arc::new(Accounts::default());
-    let pool = Mempool::open(
-        MempoolLimits::default(),
-        rules(),
-        accounts.clone(),
-        Some(path),
-    )
-    .unwrap();
+    let pool = Mempool::open(MempoolLimits::default(), rules(), accounts.clone(), Some(path)).unwrap();
     check_invariants(&pool.lock().pool);
     (pool, accounts)
 }
@@ -144,22 +135,14 @@ fn what_was_included_meanwhile_stays_out() {
     let path = dir.path().join("pool.journal");
     fill(&path, 0..3);
     let accounts = Arc::new(Accounts::default());
-    let account = Account {
-        nonce: 2,
-        balance: alloy_primitives::U256::from(PLENTY),
-        is_contract: false,
-    };
+    let account = Account { nonce: 2, balance: alloy_primitives::U256::from(PLENTY), is_contract: false };
     accounts.known.lock().insert(key().address(), account);
     let limits = MempoolLimits::default();
     let pool = Mempool::open(limits, rules(), accounts, Some(&path)).unwrap();
     assert_eq!(pool.len(), 1);
     drop(pool);
     let whole = fs::read(&path).unwrap();
-    assert_eq!(
-        whole.len(),
-        8 + 12 + signed(2, 0).len(),
-        "written anew at the start"
-    );
+    assert_eq!(whole.len(), 8 + 12 + signed(2, 0).len(), "written anew at the start");
 }
 
 #[test]
@@ -174,20 +157,14 @@ fn written_anew_when_it_has_grown() {
         pool.flush_journal();
         largest = largest.max(fs::metadata(&path).unwrap().len());
         if nonce < 88 {
-            let account = Account {
-                nonce: nonce + 1,
-                ..accounts.get(key().address())
-            };
+            let account = Account { nonce: nonce + 1, ..accounts.get(key().address()) };
             pool.on_final(&[outcome.hash], &[(key().address(), account)]);
         }
     }
     assert!(largest > 8_000_000 && largest < 8_700_000, "{largest}");
     let left = fs::metadata(&path).unwrap().len();
     assert!(left < 3_000_000, "{left}");
-    let account = Account {
-        nonce: 88,
-        ..accounts.get(key().address())
-    };
+    let account = Account { nonce: 88, ..accounts.get(key().address()) };
     accounts.known.lock().insert(key().address(), account);
     drop(pool);
     let reopened = Mempool::open(MempoolLimits::default(), rules(), accounts, Some(&path)).unwrap();
@@ -219,10 +196,7 @@ fn a_failing_disk_is_survived() {
         }
         pool.add_raw(signed(nonce, 120_000), Origin::Local).unwrap();
         pool.flush_journal();
-        let account = Account {
-            nonce: nonce + 1,
-            ..accounts.get(key().address())
-        };
+        let account = Account { nonce: nonce + 1, ..accounts.get(key().address()) };
         accounts.known.lock().insert(key().address(), account);
         pool.on_final(&[], &[(key().address(), account)]);
     }
