@@ -1,0 +1,270 @@
+//! Blocks: their one encoding, and the forms with more knowledge.
+//!
+//! A block is the RLP list `[header, transactions, seal]`. The header is Ethereum's and its keccak
+//! is the block's hash. A transaction stands in it as in an Ethereum block body: a legacy one as
+//! a list, a typed one as a string of its EIP-2718 bytes. [`Block`] is what came from a peer,
+//! decoded and within its limits, but not judged. [`RecoveredBlock`] knows all senders.
+//!
+//! What the values must be is decided in `chain::validate`, not here.
+
+use std::sync::{Arc, OnceLock};
+
+use alloy_consensus::{EMPTY_ROOT_HASH, Header};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
+use alloy_trie::root::ordered_trie_root_with_encoder;
+
+use crate::seal::{Seal, SealLimit};
+use crate::transaction::{Recovered, SignedTransaction, TransactionError};
+
+/// How large a block may be; part of the genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLimits {
+    /// Bytes of the encoding.
+    pub bytes: usize,
+    /// Number of transactions.
+    pub transactions: usize,
+}
+
+/// Bytes are not a block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Longer than allowed.
+    #[error("the block has {got} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Its length.
+        got: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// More transactions than allowed.
+    #[error("the block has more than {limit} transactions")]
+    TooManyTransactions {
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The bytes do not follow RLP or lack fields.
+    #[error("malformed {part}: {error}")]
+    Rlp {
+        /// Which part of the block.
+        part: &'static str,
+        /// What is wrong.
+        error: alloy_rlp::Error,
+    },
+    /// Readable, but not in the one form that is accepted.
+    #[error("the {part} is not in its canonical encoding")]
+    NotCanonical {
+        /// Which part of the block.
+        part: &'static str,
+    },
+    /// A transaction is malformed.
+    #[error("transaction {index}: {error}")]
+    Transaction {
+        /// Its position.
+        index: usize,
+        /// What is wrong.
+        error: TransactionError,
+    },
+    /// The seal is too large.
+    #[error("seal: {0}")]
+    Seal(#[from] SealLimit),
+}
+
+/// A transaction of a block that came from a peer.
+#[derive(Clone, Debug)]
+pub enum BlockTransaction {
+    /// One that this node already had, with its sender.
+    Known(Arc<Recovered>),
+    /// One that it sees for the first time.
+    New(Box<SignedTransaction>),
+}
+
+impl BlockTransaction {
+    /// The transaction.
+    pub fn signed(&self) -> &SignedTransaction {
+        match self {
+            Self::Known(known) => known.signed(),
+            Self::New(signed) => signed,
+        }
+    }
+}
+
+/// A block as it came.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Ethereum's header.
+    pub header: Header,
+    /// The transactions in their order.
+    pub transactions: Vec<BlockTransaction>,
+    /// What consensus adds.
+    pub seal: Seal,
+    hash: B256,
+    encoded: Bytes,
+}
+
+impl Block {
+    /// Decodes a block. `known` looks up transactions that this node has, so that their senders
+    /// need not be recovered and their bytes not be read again.
+    pub fn decode(
+        bytes: &Bytes,
+        limits: BlockLimits,
+        known: impl Fn(&B256) -> Option<Arc<Recovered>>,
+    ) -> Result<Self, DecodeError> {
+        if bytes.len() > limits.bytes {
+            return Err(DecodeError::TooLarge { got: bytes.len(), limit: limits.bytes });
+        }
+        let mut rest = bytes.as_ref();
+        let mut fields = list(&mut rest, "block")?;
+        if !rest.is_empty() {
+            return Err(DecodeError::Rlp { part: "block", error: alloy_rlp::Error::UnexpectedLength });
+        }
+        let (header, hash) = decode_header(&mut fields)?;
+        let mut body = list(&mut fields, "transactions")?;
+        let mut transactions = Vec::new();
+        while !body.is_empty() {
+            if transactions.len() == limits.transactions {
+                return Err(DecodeError::TooManyTransactions { limit: limits.transactions });
+            }
+            let error = |error| DecodeError::Transaction { index: transactions.len(), error };
+            let raw = transaction_bytes(&mut body).map_err(error)?;
+            transactions.push(match known(&keccak256(raw)) {
+                Some(recovered) => BlockTransaction::Known(recovered),
+                None => {
+                    let signed = SignedTransaction::decode(bytes.slice_ref(raw)).map_err(error)?;
+                    BlockTransaction::New(Box::new(signed))
+                }
+            });
+        }
+        let seal = Seal::decode_exact(fields).map_err(|error| DecodeError::Rlp { part: "seal", error })?;
+        seal.check_limits()?;
+        Ok(Self { header, transactions, seal, hash, encoded: bytes.clone() })
+    }
+
+    /// keccak256 of the header.
+    pub fn hash(&self) -> B256 {
+        self.hash
+    }
+
+    /// The bytes that it was decoded from.
+    pub fn encoded(&self) -> &Bytes {
+        &self.encoded
+    }
+
+    /// Adds the senders, which must be in the order of the transactions.
+    pub(crate) fn with_senders(self, transactions: Vec<Arc<Recovered>>) -> RecoveredBlock {
+        let Self { header, seal, hash, encoded, .. } = self;
+        RecoveredBlock { hash, header, transactions, seal, encoded: OnceLock::from(encoded) }
+    }
+}
+
+fn list<'a>(buf: &mut &'a [u8], part: &'static str) -> Result<&'a [u8], DecodeError> {
+    RlpHeader::decode_bytes(buf, true).map_err(|error| DecodeError::Rlp { part, error })
+}
+
+/// Reads a header and compares it with its own encoding, whatever the decoder was lenient about.
+fn decode_header(buf: &mut &[u8]) -> Result<(Header, B256), DecodeError> {
+    let start = *buf;
+    let header = Header::decode(buf).map_err(|error| DecodeError::Rlp { part: "header", error })?;
+    let raw = &start[..start.len() - buf.len()];
+    if alloy_rlp::encode(&header) != raw {
+        return Err(DecodeError::NotCanonical { part: "header" });
+    }
+    Ok((header, keccak256(raw)))
+}
+
+/// The EIP-2718 bytes of the next transaction of a body.
+fn transaction_bytes<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], TransactionError> {
+    let start = *buf;
+    let header = RlpHeader::decode(buf)?;
+    // `RlpHeader::decode` has checked that the payload is there.
+    let (payload, rest) = buf.split_at(header.payload_length);
+    *buf = rest;
+    match payload.first() {
+        _ if header.list => Ok(&start[..start.len() - rest.len()]),
+        // A legacy transaction is never wrapped in a string.
+        Some(first @ 0x80..) => Err(TransactionError::NoEnvelope { first: *first }),
+        _ => Ok(payload),
+    }
+}
+
+/// A block with its hash and the senders of its transactions.
+#[derive(Clone, Debug)]
+pub struct RecoveredBlock {
+    hash: B256,
+    header: Header,
+    transactions: Vec<Arc<Recovered>>,
+    seal: Seal,
+    encoded: OnceLock<Bytes>,
+}
+
+impl RecoveredBlock {
+    /// Joins the parts; the hash must be the header's.
+    pub(crate) fn from_stored(hash: B256, header: Header, transactions: Vec<Arc<Recovered>>, seal: Seal) -> Self {
+        Self { hash, header, transactions, seal, encoded: OnceLock::new() }
+    }
+
+    /// keccak256 of the header.
+    pub fn hash(&self) -> B256 {
+        self.hash
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Ethereum's header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The transactions, with senders, in their order.
+    pub fn transactions(&self) -> &[Arc<Recovered>] {
+        &self.transactions
+    }
+
+    /// What consensus adds.
+    pub fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// The encoding; made at most once.
+    pub fn encoded(&self) -> &Bytes {
+        self.encoded.get_or_init(|| {
+            let seal = self.seal.length();
+            let transactions: usize = self.transactions.iter().map(|tx| tx.signed().network_len()).sum();
+            let body = RlpHeader { list: true, payload_length: transactions };
+            let payload_length = self.header.length() + body.length_with_payload() + seal;
+            let outer = RlpHeader { list: true, payload_length };
+            let mut out = Vec::with_capacity(outer.length_with_payload());
+            outer.encode(&mut out);
+            self.header.encode(&mut out);
+            body.encode(&mut out);
+            for tx in &self.transactions {
+                tx.signed().network_encode(&mut out);
+            }
+            self.seal.encode(&mut out);
+            out.into()
+        })
+    }
+
+    /// The size of the block as Ethereum counts it: the RLP list of header, transactions, ommers
+    /// and, since Shanghai, withdrawals, without the seal.
+    pub fn ethereum_size(&self) -> usize {
+        let transactions: usize = self.transactions.iter().map(|tx| tx.signed().network_len()).sum();
+        let body = RlpHeader { list: true, payload_length: transactions }.length_with_payload();
+        let withdrawals = usize::from(self.header.withdrawals_root.is_some());
+        let payload_length = self.header.length() + body + 1 + withdrawals;
+        RlpHeader { list: true, payload_length }.length_with_payload()
+    }
+}
+
+/// The root of the trie of a block's transactions.
+pub(crate) fn transactions_root<'a>(transactions: impl Iterator<Item = &'a SignedTransaction>) -> B256 {
+    let raw: Vec<_> = transactions.map(|tx| tx.raw().as_ref()).collect();
+    if raw.is_empty() {
+        return EMPTY_ROOT_HASH;
+    }
+    ordered_trie_root_with_encoder(&raw, |bytes, out| out.extend_from_slice(bytes))
+}

@@ -1,0 +1,198 @@
+//! The chain: its blocks, its state and its mempool behind one handle.
+//!
+//! [`Chain`] is what consensus, block sync and RPC speak to. A block's life here: it is built
+//! (`chain/build.rs`) or validated (`chain/validate.rs`), waits in the tree (`chain/tree.rs`), and
+//! becomes final (`chain/finalize.rs`). Reading is in `chain/read.rs`.
+//!
+//! All calls block the calling thread, for disk and for long computations; callers on an
+//! asynchronous executor use its threads for blocking work. Which block is proposed, voted for or
+//! final is not decided here.
+
+mod executed;
+mod finalize;
+mod read;
+mod spec;
+mod tree;
+mod validate;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alloy_consensus::Header;
+use alloy_primitives::B256;
+use assent_genesis::Genesis;
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use crate::block::RecoveredBlock;
+use crate::seal::Seal;
+use crate::state::{StateDiff, StateView};
+use crate::storage::{BlockWrite, OpenError, Opened, StorageError, Store};
+use crate::transaction::Recovered;
+use crate::trie::{Pruning, Record, StateTrie, TrieError, TrieUpdate};
+
+pub use executed::{ExecutedBlock, Timings};
+pub use finalize::{FinalizeError, ImportError};
+pub use read::{FinalHeader, FinalReceipt, FinalTransaction};
+pub use spec::ChainSpec;
+use tree::Parent;
+pub(crate) use tree::Tree;
+pub use validate::{BlockError, Mismatch};
+
+/// Final blocks that a slow subscriber may be behind before it misses some.
+const FINAL_BLOCKS_QUEUE: usize = 256;
+
+/// The last final block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// When it was proposed, in milliseconds of Unix time.
+    pub time_ms: u64,
+    /// Its timestamp, in seconds.
+    pub timestamp: u64,
+    /// The root of the state after it.
+    pub state_root: B256,
+}
+
+impl Head {
+    fn of(block: &RecoveredBlock) -> Self {
+        Self::new(block.hash(), block.header(), block.seal())
+    }
+
+    /// The genesis block's time is its timestamp; it has no seal.
+    fn new(hash: B256, header: &Header, seal: &Seal) -> Self {
+        let Header { number, timestamp, state_root, .. } = *header;
+        let time_ms = if number == 0 { timestamp.saturating_mul(1000) } else { seal.time_ms };
+        Self { number, hash, time_ms, timestamp, state_root }
+    }
+}
+
+/// A handle to the chain. Clones are the same chain.
+#[derive(Clone)]
+pub struct Chain {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    spec: ChainSpec,
+    store: Arc<Store>,
+    tree: Arc<Tree>,
+    pruning: Pruning,
+    finalizing: Mutex<()>,
+    finals: broadcast::Sender<Arc<ExecutedBlock>>,
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chain").field("head", &self.head()).finish_non_exhaustive()
+    }
+}
+
+impl Chain {
+    /// Opens the chain of `genesis` in `directory`. A directory that does not exist or is empty
+    /// becomes a new database with the genesis block. One that holds a database is checked: it
+    /// must be of this chain and this format, and sound as far as a quick look tells. Nothing is
+    /// ever repaired.
+    pub fn open(directory: &Path, genesis: &Genesis) -> Result<Self, OpenError> {
+        let spec = ChainSpec::new(genesis)?;
+        let (store, head, trie) = match Store::open(directory, spec.genesis_hash)? {
+            Opened::New(store) => {
+                let trie = write_genesis(&store, &spec, genesis)?;
+                let header = &spec.genesis_header;
+                (store, Head::new(spec.genesis_hash, header, &Seal::default()), trie)
+            }
+            Opened::Existing(store, head) => {
+                let missing = || StorageError::malformed_head(head.number);
+                let stored = store.header(head.number)?.ok_or_else(missing)?;
+                let trie = StateTrie::stored(head.state_root);
+                (store, Head::new(stored.hash, &stored.header, &stored.seal), trie)
+            }
+        };
+        tracing::info!(target: "assent::chain", number = head.number, hash = %head.hash, "opened the chain");
+        let store = Arc::new(store);
+        let tree = Arc::new(Tree::new(head, trie));
+        let (finals, _) = broadcast::channel(FINAL_BLOCKS_QUEUE);
+        let inner = Inner { spec, store, tree, pruning: Pruning::default(), finalizing: Mutex::new(()), finals };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The last final block.
+    pub fn head(&self) -> Head {
+        self.inner.tree.head()
+    }
+
+    /// What the genesis fixes.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.inner.spec
+    }
+
+    /// Whether the block is in memory and not final.
+    pub fn has(&self, hash: &B256) -> bool {
+        self.inner.tree.unfinal(hash).is_some()
+    }
+
+    /// A block that is not final.
+    pub fn get_unfinal(&self, hash: &B256) -> Option<Arc<ExecutedBlock>> {
+        self.inner.tree.unfinal(hash).map(|unfinal| unfinal.block)
+    }
+
+    /// The state after a block that is not final, or after the head.
+    pub fn state_of(&self, hash: &B256) -> Option<StateView> {
+        self.inner.tree.view(&self.inner.store, hash)
+    }
+
+    /// Final blocks as they become so. A subscriber that falls behind by too many misses some and
+    /// is told so.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<ExecutedBlock>> {
+        self.inner.finals.subscribe()
+    }
+
+    /// Makes all final blocks so far durable. Until then a loss of power may take the last ones,
+    /// and consensus must be able to give them again.
+    pub fn sync(&self) -> Result<(), StorageError> {
+        // The head first: what becomes final meanwhile may or may not be part of it.
+        let head = self.head().number;
+        self.inner.store.sync(head)
+    }
+
+    fn known_transaction(&self, _hash: &B256) -> Option<Arc<Recovered>> {
+        None
+    }
+
+    fn update_pool(&self, _block: &ExecutedBlock) {}
+
+    fn view_upon(&self, parent: &Parent) -> StateView {
+        let inner = &self.inner;
+        StateView::new(parent.overlays.clone(), parent.final_number, inner.store.clone(), inner.tree.clone())
+    }
+
+    /// The trie after a block with these changes, and what storage needs for it. Takes the mark
+    /// from accounts that had no storage to wipe.
+    fn update_trie(&self, parent: &Parent, diff: &mut StateDiff) -> Result<(StateTrie, Vec<Record>), TrieError> {
+        let Inner { pruning, store, .. } = &*self.inner;
+        let base = pruning.apply(&parent.trie, parent.final_number);
+        let update = base.update(&**store, parent.number + 1, &diff.trie_changes())?;
+        let TrieUpdate { trie, records, wiped } = update;
+        diff.retain_wiped(&wiped);
+        pruning.made(records.len());
+        Ok((trie, records))
+    }
+}
+
+/// Writes block 0 with the state that the genesis allocates.
+fn write_genesis(store: &Store, spec: &ChainSpec, genesis: &Genesis) -> Result<StateTrie, OpenError> {
+    let diff = spec::genesis_diff(&genesis.ethereum.alloc);
+    let TrieUpdate { trie, records, .. } = StateTrie::default().update(store, 0, &diff.trie_changes())?;
+    let (expected, got) = (spec.genesis_header.state_root, trie.root_hash());
+    if expected != got {
+        return Err(OpenError::GenesisStateRoot { expected, got });
+    }
+    let header = spec.genesis_header.clone();
+    let block = RecoveredBlock::from_stored(spec.genesis_hash, header, Vec::new(), Seal::default());
+    let write = BlockWrite { block: &block, receipts: &[], diff: &diff, records: &records, certificate: None };
+    store.commit_genesis(&write)?;
+    Ok(trie)
+}

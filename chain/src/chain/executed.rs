@@ -1,0 +1,96 @@
+//! A block that was executed here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy_primitives::{B256, Bytes};
+
+use crate::block::RecoveredBlock;
+use crate::execution::Receipt;
+use crate::state::StateDiff;
+
+/// A valid block with what came of executing it. Shared and immutable.
+#[derive(Debug)]
+pub struct ExecutedBlock {
+    block: Arc<RecoveredBlock>,
+    receipts: Arc<Vec<Receipt>>,
+    diff: StateDiff,
+    timings: Timings,
+}
+
+/// Where the time of executing a block went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// Recovering the senders that this node did not know.
+    pub recovery: Duration,
+    /// Running the transactions.
+    pub execution: Duration,
+    /// The state trie.
+    pub trie: Duration,
+    /// The tries of transactions and receipts.
+    pub roots: Duration,
+}
+
+impl ExecutedBlock {
+    pub(crate) fn new(block: RecoveredBlock, receipts: Vec<Receipt>, diff: StateDiff, timings: Timings) -> Self {
+        metrics::histogram!("assent_chain_recovery_seconds").record(timings.recovery);
+        metrics::histogram!("assent_chain_execution_seconds").record(timings.execution);
+        metrics::histogram!("assent_chain_trie_seconds").record(timings.trie);
+        metrics::histogram!("assent_chain_roots_seconds").record(timings.roots);
+        Self { block: Arc::new(block), receipts: Arc::new(receipts), diff, timings }
+    }
+
+    /// keccak256 of the header.
+    pub fn hash(&self) -> B256 {
+        self.block.hash()
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.block.number()
+    }
+
+    /// The hash of the block before it.
+    pub fn parent_hash(&self) -> B256 {
+        self.block.header().parent_hash
+    }
+
+    /// When it was proposed, in milliseconds of Unix time.
+    pub fn time_ms(&self) -> u64 {
+        self.block.seal().time_ms
+    }
+
+    /// The block itself.
+    pub fn block(&self) -> &Arc<RecoveredBlock> {
+        &self.block
+    }
+
+    /// The block's encoding, as it is sent and logged.
+    pub fn encoded(&self) -> &Bytes {
+        self.block.encoded()
+    }
+
+    /// What came of its transactions, in their order.
+    pub fn receipts(&self) -> &Arc<Vec<Receipt>> {
+        &self.receipts
+    }
+
+    /// What it changed in the state.
+    pub fn diff(&self) -> &StateDiff {
+        &self.diff
+    }
+
+    /// Where the time went.
+    pub fn timings(&self) -> Timings {
+        self.timings
+    }
+
+    /// About how much memory it takes.
+    pub(crate) fn size(&self) -> usize {
+        // A decoded transaction takes about that much beside its bytes; and the look-ups.
+        const TRANSACTION: usize = 512;
+        let transactions: usize = self.block.transactions().iter().map(|tx| tx.size() + TRANSACTION).sum();
+        let logs: usize = self.receipts.iter().flat_map(|r| &r.logs).map(|log| 160 + log.data.data.len()).sum();
+        4096 + transactions + logs + self.diff.size()
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading final blocks, transactions, receipts and states. The last blocks come from memory.
+
+use std::sync::Arc;
+
+use alloy_consensus::{Header, Transaction as _};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, B256, Bytes};
+
+use super::{Chain, ExecutedBlock};
+use crate::block::RecoveredBlock;
+use crate::execution::{Receipt, effective_gas_price};
+use crate::seal::Seal;
+use crate::state::{StateError, StateView};
+use crate::storage::StorageError;
+use crate::transaction::Recovered;
+use crate::trie::AccountProof;
+
+/// The header of a final block.
+#[derive(Clone, Debug)]
+pub struct FinalHeader {
+    /// Its hash.
+    pub hash: B256,
+    /// Ethereum's header.
+    pub header: Header,
+    /// What consensus added.
+    pub seal: Seal,
+}
+
+/// A final transaction and where it stands.
+#[derive(Clone, Debug)]
+pub struct FinalTransaction {
+    /// The transaction with its sender.
+    pub transaction: Arc<Recovered>,
+    /// Its position in the block.
+    pub index: u32,
+    /// The hash of its block.
+    pub block_hash: B256,
+    /// The number of its block.
+    pub block_number: u64,
+    /// The timestamp of its block, in seconds.
+    pub timestamp: u64,
+    /// The base fee of its block.
+    pub base_fee: u64,
+}
+
+/// What came of a final transaction.
+#[derive(Clone, Debug)]
+pub struct FinalReceipt {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The transaction and where it stands.
+    pub transaction: FinalTransaction,
+    /// How many logs the transactions before it in the block have: the index of its first.
+    pub first_log_index: u32,
+    /// The contract that it created, if it did (or tried to).
+    pub contract_address: Option<Address>,
+    /// What it paid per gas.
+    pub effective_gas_price: u128,
+}
+
+impl Chain {
+    /// The final block with this number.
+    pub fn block_by_number(&self, number: u64) -> Result<Option<Arc<RecoveredBlock>>, StorageError> {
+        if let Some(recent) = self.recent(number) {
+            return Ok(Some(recent.block().clone()));
+        }
+        let Some(stored) = self.inner.store.header(number)? else { return Ok(None) };
+        let Some(body) = self.inner.store.body(number)? else { return Ok(None) };
+        let block = RecoveredBlock::from_stored(stored.hash, stored.header, body.transactions()?, stored.seal);
+        Ok(Some(Arc::new(block)))
+    }
+
+    /// The final block with this hash.
+    pub fn block_by_hash(&self, hash: &B256) -> Result<Option<Arc<RecoveredBlock>>, StorageError> {
+        match self.number_by_hash(hash)? {
+            Some(number) => self.block_by_number(number),
+            None => Ok(None),
+        }
+    }
+
+    /// The header of the final block with this number, without its transactions.
+    pub fn header_by_number(&self, number: u64) -> Result<Option<FinalHeader>, StorageError> {
+        if let Some(recent) = self.recent(number) {
+            let block = recent.block();
+            let (header, seal) = (block.header().clone(), block.seal().clone());
+            return Ok(Some(FinalHeader { hash: block.hash(), header, seal }));
+        }
+        let stored = self.inner.store.header(number)?;
+        Ok(stored.map(|stored| FinalHeader { hash: stored.hash, header: stored.header, seal: stored.seal }))
+    }
+
+    /// The number of the final block with this hash.
+    pub fn number_by_hash(&self, hash: &B256) -> Result<Option<u64>, StorageError> {
+        self.inner.store.number_by_hash(hash)
+    }
+
+    /// The hash of the final block with this number.
+    pub fn hash_by_number(&self, number: u64) -> Result<Option<B256>, StorageError> {
+        match self.recent(number) {
+            Some(recent) => Ok(Some(recent.hash())),
+            None => self.inner.store.hash_by_number(number),
+        }
+    }
+
+    /// The receipts of the final block with this number, in the order of its transactions.
+    pub fn receipts(&self, number: u64) -> Result<Option<Arc<Vec<Receipt>>>, StorageError> {
+        if let Some(recent) = self.recent(number) {
+            return Ok(Some(recent.receipts().clone()));
+        }
+        let receipts = self.inner.store.receipts(number)?;
+        receipts.map(|receipts| receipts.receipts().map(Arc::new)).transpose()
+    }
+
+    /// A final transaction by its hash.
+    pub fn transaction(&self, hash: &B256) -> Result<Option<FinalTransaction>, StorageError> {
+        match self.inner.store.transaction_position(hash)? {
+            Some(at) => self.transaction_at(at.number, at.index),
+            None => Ok(None),
+        }
+    }
+
+    /// A final transaction by its place.
+    pub fn transaction_at(&self, number: u64, index: u32) -> Result<Option<FinalTransaction>, StorageError> {
+        let recent = self.recent(number);
+        let (transaction, block_hash, header) = match &recent {
+            Some(recent) => {
+                let block = recent.block();
+                let Some(tx) = block.transactions().get(index as usize) else { return Ok(None) };
+                (tx.clone(), block.hash(), block.header().clone())
+            }
+            None => {
+                let Some(body) = self.inner.store.body(number)? else { return Ok(None) };
+                if index as usize >= body.len() {
+                    return Ok(None);
+                }
+                let Some(stored) = self.inner.store.header(number)? else { return Ok(None) };
+                (Arc::new(body.transaction(index as usize)?), stored.hash, stored.header)
+            }
+        };
+        Ok(Some(FinalTransaction {
+            transaction,
+            index,
+            block_hash,
+            block_number: number,
+            timestamp: header.timestamp,
+            base_fee: header.base_fee_per_gas.unwrap_or_default(),
+        }))
+    }
+
+    /// The receipt of a final transaction by its hash.
+    pub fn receipt(&self, hash: &B256) -> Result<Option<FinalReceipt>, StorageError> {
+        let Some(transaction) = self.transaction(hash)? else { return Ok(None) };
+        let index = transaction.index as usize;
+        let found = match self.recent(transaction.block_number) {
+            Some(recent) => {
+                let before = recent.receipts().iter().take(index).map(|receipt| receipt.logs.len()).sum::<usize>();
+                recent.receipts().get(index).map(|receipt| (receipt.clone(), before as u32))
+            }
+            None => match self.inner.store.receipts(transaction.block_number)? {
+                Some(receipts) if index < receipts.len() => Some(receipts.receipt(index)?),
+                _ => None,
+            },
+        };
+        Ok(found.map(|(receipt, first_log_index)| {
+            let tx = &transaction.transaction;
+            let contract_address = tx.tx().is_create().then(|| tx.sender().create(tx.nonce()));
+            let effective_gas_price = effective_gas_price(tx, transaction.base_fee);
+            FinalReceipt { receipt, transaction, first_log_index, contract_address, effective_gas_price }
+        }))
+    }
+
+    /// The certificate that made the block with this number final, as consensus encoded it. A
+    /// block that became final together with a later one may have none of its own.
+    pub fn certificate(&self, number: u64) -> Result<Option<Bytes>, StorageError> {
+        self.inner.store.certificate(number)
+    }
+
+    /// The number of the final block that `id` names. Finality is instant, so `latest`, `safe`,
+    /// `finalized` and `pending` are all the head.
+    pub fn resolve(&self, id: BlockId) -> Result<Option<u64>, StorageError> {
+        let head = self.head().number;
+        Ok(match id {
+            BlockId::Hash(hash) => self.number_by_hash(&hash.block_hash)?,
+            BlockId::Number(BlockNumberOrTag::Number(number)) => Some(number).filter(|number| *number <= head),
+            BlockId::Number(BlockNumberOrTag::Earliest) => Some(0),
+            BlockId::Number(_) => Some(head),
+        })
+    }
+
+    /// The state after the final block that `id` names.
+    pub fn state_at(&self, id: BlockId) -> Result<StateView, StateError> {
+        let number = self.resolve(id)?.ok_or(StateError::Unknown)?;
+        let inner = &self.inner;
+        let view = inner.tree.view_of_final(&inner.store, number);
+        view.ok_or_else(|| StateError::Pruned { number, head: self.head().number, kept: super::Tree::KEPT })
+    }
+
+    /// The state after the head.
+    pub fn latest_state(&self) -> StateView {
+        self.inner.tree.view_of_head(&self.inner.store)
+    }
+
+    /// Proves an account and some of its storage slots against the head's state root, and says
+    /// which block that is.
+    pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<(FinalHeader, AccountProof), StateError> {
+        // No block becomes final meanwhile, so the stored nodes are the head's.
+        let _one = self.inner.finalizing.lock();
+        let head = self.inner.tree.head();
+        let header = self.header_by_number(head.number)?.ok_or(StateError::Unknown)?;
+        let parent = self.inner.tree.parent(&head.hash).ok_or(StateError::Unknown)?;
+        let slots: Vec<_> = slots.iter().map(alloy_primitives::keccak256).collect();
+        let key = alloy_primitives::keccak256(address);
+        let proof = parent.trie.proof(&*self.inner.store, head.number, key, &slots)?;
+        Ok((header, proof))
+    }
+
+    fn recent(&self, number: u64) -> Option<Arc<ExecutedBlock>> {
+        self.inner.tree.recent(number)
+    }
+}

@@ -1,0 +1,307 @@
+//! Running a call that leaves no trace: `eth_call` and the trials of `eth_estimateGas`.
+//!
+//! A call may come from anybody and for any gas up to a cap, so it may run for long. It is aborted
+//! at a deadline without an inspector: jumps and calls, without which no code runs long, count
+//! steps and look at the clock now and then.
+
+use std::time::Instant;
+
+use alloy_eips::eip2930::AccessList;
+use alloy_eips::eip7702::SignedAuthorization;
+use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
+use revm::bytecode::opcode::{CALL, CALLCODE, DELEGATECALL, JUMP, JUMPI, STATICCALL};
+use revm::context::either::Either;
+use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
+use revm::context::{BlockEnv, CfgEnv, Context, Journal, TxEnv};
+use revm::handler::instructions::EthInstructions;
+use revm::interpreter::instructions::{contract, control};
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::{Instruction, InstructionContext, InstructionExecResult, InstructionResult};
+use revm::{ExecuteEvm, MainBuilder, MainnetEvm};
+
+use super::BlockContext;
+use crate::state::{BlockState, StateError, StateView};
+
+/// Jumps and calls between two looks at the clock; some tens of microseconds.
+const STEPS_PER_LOOK: u32 = 2048;
+
+/// What to run. What is left out is what makes sense for a call that nobody pays for.
+#[derive(Clone, Debug, Default)]
+pub struct CallRequest {
+    /// Who calls.
+    pub from: Address,
+    /// Who is called; `None` creates a contract.
+    pub to: Option<Address>,
+    /// Gas limit; left out: the cap.
+    pub gas: Option<u64>,
+    /// Price per gas of a transaction of the old kind.
+    pub gas_price: Option<u128>,
+    /// Most that is paid per gas (EIP-1559).
+    pub max_fee_per_gas: Option<u128>,
+    /// Most that the proposer is paid per gas (EIP-1559).
+    pub max_priority_fee_per_gas: Option<u128>,
+    /// Wei that go along.
+    pub value: U256,
+    /// The call's data or the new contract's init code.
+    pub input: Bytes,
+    /// Access list (EIP-2930).
+    pub access_list: Option<AccessList>,
+    /// Delegations (EIP-7702).
+    pub authorization_list: Vec<SignedAuthorization>,
+}
+
+/// Limits of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct CallOptions {
+    /// Most gas, whatever is asked for.
+    pub gas_cap: u64,
+    /// When to give up.
+    pub deadline: Option<Instant>,
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallOutcome {
+    /// It ran to its end.
+    Success {
+        /// What it returned; of a creation the code.
+        output: Bytes,
+        /// Gas that it used, after refunds.
+        gas_used: u64,
+        /// What it logged.
+        logs: Vec<Log>,
+    },
+    /// It reverted.
+    Revert {
+        /// The reason as the contract encoded it.
+        output: Bytes,
+        /// Gas that it used.
+        gas_used: u64,
+    },
+    /// The EVM stopped it; all gas is used up.
+    Halt {
+        /// Why, in Geth's words where Geth has some.
+        reason: String,
+        /// Whether more gas could help.
+        out_of_gas: bool,
+        /// Gas that it used.
+        gas_used: u64,
+    },
+}
+
+impl CallOutcome {
+    /// Whether it ran to its end.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Success { .. })
+    }
+}
+
+/// A call could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No transaction like this is possible, in Geth's words.
+    #[error("{0}")]
+    Invalid(String),
+    /// It ran for too long.
+    #[error("execution aborted (timeout)")]
+    TimedOut,
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// revm reports a mistake of this program.
+    #[error("execution: {0}")]
+    Internal(String),
+}
+
+/// Runs a call upon the state of `view` as if in a block with this context.
+pub fn call(
+    view: &StateView,
+    context: &BlockContext,
+    request: &CallRequest,
+    options: CallOptions,
+) -> Result<CallOutcome, CallError> {
+    let gas = request.gas.unwrap_or(options.gas_cap).min(options.gas_cap);
+    Runner::new(view, context, request, options.deadline)?.run(gas).map(|run| run.outcome)
+}
+
+/// A finished run.
+pub(super) struct Run {
+    pub(super) outcome: CallOutcome,
+    /// Gas used before refunds.
+    pub(super) spent: u64,
+}
+
+/// Runs the same request once or several times.
+pub(super) struct Runner {
+    evm: MainnetEvm<CallContext>,
+    tx: TxEnv,
+}
+
+type CallContext = Context<BlockEnv, TxEnv, CfgEnv, BlockState, Journal<BlockState>, Deadline>;
+
+/// When to give up; part of revm's context, where instructions see it.
+#[derive(Debug, Default)]
+struct Deadline {
+    at: Option<Instant>,
+    steps: u32,
+    expired: bool,
+}
+
+impl Deadline {
+    fn step(&mut self) -> InstructionExecResult {
+        self.steps += 1;
+        if self.steps >= STEPS_PER_LOOK {
+            self.steps = 0;
+            self.expired = self.expired || self.at.is_some_and(|at| Instant::now() >= at);
+        }
+        // The frame fails, and so does each frame above at its next step.
+        if self.expired { Err(InstructionResult::OutOfGas) } else { Ok(()) }
+    }
+}
+
+impl Runner {
+    pub(super) fn new(
+        view: &StateView,
+        block: &BlockContext,
+        request: &CallRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Self, CallError> {
+        let tx = call_tx(request, block, view.nonce(&request.from)?);
+        let mut cfg = block.cfg_env();
+        cfg.disable_nonce_check = true;
+        cfg.disable_eip3607 = true;
+        cfg.disable_block_gas_limit = true;
+        cfg.disable_base_fee = tx.gas_price == 0;
+        cfg.tx_gas_limit_cap = Some(u64::MAX);
+        let mut context: CallContext = Context::new(BlockState::new(view.clone()), block.spec);
+        context.cfg = cfg;
+        context.block = block.block_env();
+        context.chain.at = deadline;
+        let mut evm = context.build_mainnet();
+        count_steps(&mut evm.instruction);
+        Ok(Self { evm, tx })
+    }
+
+    /// Most that the request pays per gas.
+    pub(super) fn gas_price(&self) -> u128 {
+        self.tx.gas_price
+    }
+
+    pub(super) fn run(&mut self, gas: u64) -> Result<Run, CallError> {
+        let tx = TxEnv { gas_limit: gas, ..self.tx.clone() };
+        let result = self.evm.transact(tx);
+        if self.evm.ctx.chain.expired {
+            return Err(CallError::TimedOut);
+        }
+        match result {
+            Ok(outcome) => Ok(finished(outcome.result)),
+            Err(EVMError::Transaction(invalid)) => Err(CallError::Invalid(geth_text(&invalid))),
+            Err(EVMError::Database(error)) => Err(error.into()),
+            Err(other) => Err(CallError::Internal(other.to_string())),
+        }
+    }
+}
+
+fn call_tx(request: &CallRequest, block: &BlockContext, nonce: u64) -> TxEnv {
+    let dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
+    let tx_type = match () {
+        () if !request.authorization_list.is_empty() => 4,
+        () if dynamic => 2,
+        () if request.access_list.is_some() => 1,
+        () => 0,
+    };
+    TxEnv {
+        tx_type,
+        caller: request.from,
+        gas_limit: 0,
+        gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or(0),
+        kind: request.to.map_or(TxKind::Create, TxKind::Call),
+        value: request.value,
+        data: request.input.clone(),
+        nonce,
+        chain_id: Some(block.chain_id),
+        access_list: request.access_list.clone().unwrap_or_default(),
+        gas_priority_fee: (tx_type == 2 || tx_type == 4).then(|| request.max_priority_fee_per_gas.unwrap_or(0)),
+        blob_hashes: Vec::new(),
+        max_fee_per_blob_gas: 0,
+        authorization_list: request.authorization_list.iter().cloned().map(Either::Left).collect(),
+    }
+}
+
+fn finished(result: ExecutionResult) -> Run {
+    let (spent, gas_used) = (result.gas().total_gas_spent(), result.tx_gas_used());
+    let outcome = match result {
+        ExecutionResult::Success { output, logs, .. } => {
+            CallOutcome::Success { output: output.into_data(), gas_used, logs }
+        }
+        ExecutionResult::Revert { output, .. } => CallOutcome::Revert { output, gas_used },
+        ExecutionResult::Halt { reason, .. } => {
+            let out_of_gas = matches!(reason, HaltReason::OutOfGas(_));
+            CallOutcome::Halt { reason: halt_text(&reason), out_of_gas, gas_used }
+        }
+    };
+    Run { outcome, spent }
+}
+
+fn halt_text(reason: &HaltReason) -> String {
+    match reason {
+        HaltReason::OutOfGas(_) => "out of gas".into(),
+        HaltReason::OpcodeNotFound | HaltReason::InvalidFEOpcode => "invalid opcode".into(),
+        HaltReason::InvalidJump => "invalid jump destination".into(),
+        HaltReason::StackUnderflow => "stack underflow".into(),
+        HaltReason::StackOverflow => "stack limit reached 1024 (1023)".into(),
+        HaltReason::CreateCollision => "contract address collision".into(),
+        HaltReason::CreateContractSizeLimit => "max code size exceeded".into(),
+        HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
+        HaltReason::NonceOverflow => "nonce uint64 overflow".into(),
+        HaltReason::CallTooDeep => "max call depth exceeded".into(),
+        HaltReason::OutOfFunds => "insufficient balance for transfer".into(),
+        HaltReason::StateChangeDuringStaticCall => "write protection".into(),
+        other => format!("execution halted: {other:?}"),
+    }
+}
+
+fn geth_text(invalid: &InvalidTransaction) -> String {
+    match invalid {
+        InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
+            format!("insufficient funds for gas * price + value: have {balance} want {fee}")
+        }
+        InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
+        }
+        InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
+            format!("insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}")
+        }
+        InvalidTransaction::GasPriceLessThanBasefee => "max fee per gas less than block base fee".into(),
+        InvalidTransaction::PriorityFeeGreaterThanMaxFee => {
+            "max priority fee per gas higher than max fee per gas".into()
+        }
+        InvalidTransaction::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
+        other => other.to_string(),
+    }
+}
+
+type Host<'a> = InstructionContext<'a, CallContext, EthInterpreter>;
+
+/// Puts a step before every instruction that can make code run long.
+fn count_steps(instructions: &mut EthInstructions<EthInterpreter, CallContext>) {
+    fn jump(context: Host<'_>) -> InstructionExecResult {
+        context.host.chain.step()?;
+        control::jump(context)
+    }
+    fn jumpi(context: Host<'_>) -> InstructionExecResult {
+        context.host.chain.step()?;
+        control::jumpi(context)
+    }
+    fn call<const KIND: u8>(context: Host<'_>) -> InstructionExecResult {
+        context.host.chain.step()?;
+        contract::call::<KIND, _, _>(context)
+    }
+    let table = instructions.instruction_table_mut();
+    table[usize::from(JUMP)] = Instruction::new(jump);
+    table[usize::from(JUMPI)] = Instruction::new(jumpi);
+    table[usize::from(CALL)] = Instruction::new(call::<CALL>);
+    table[usize::from(CALLCODE)] = Instruction::new(call::<CALLCODE>);
+    table[usize::from(DELEGATECALL)] = Instruction::new(call::<DELEGATECALL>);
+    table[usize::from(STATICCALL)] = Instruction::new(call::<STATICCALL>);
+}

@@ -1,0 +1,30 @@
+//! Running transactions with revm over our own state.
+//!
+//! [`Executor`] runs the transactions of one block, one after the other; building and validating a
+//! block use the same one, so they cannot differ. [`call`] and [`estimate_gas`] run something that
+//! leaves no trace, for RPC.
+//!
+//! A block changes the state through its transactions and nothing else: there are no block
+//! rewards, no withdrawals, and none of the calls that Ethereum's beacon chain makes into system
+//! contracts at the beginning and the end of a block (EIP-4788, EIP-2935, EIP-7002, EIP-7251).
+//! This chain has no beacon chain for them to speak of.
+//!
+//! Nothing that differs between nodes reaches execution: no clock (but for the deadline of a call,
+//! whose result is then an error and nothing else), no order of a map, no thread.
+
+mod call;
+mod environment;
+mod estimate;
+mod executor;
+mod fork;
+mod receipt;
+
+pub use call::{CallError, CallOptions, CallOutcome, CallRequest, call};
+pub use environment::BlockContext;
+pub use estimate::{EstimateError, estimate_gas};
+pub use fork::{ForkError, Forks};
+pub use receipt::Receipt;
+
+pub(crate) use environment::effective_gas_price;
+pub(crate) use executor::{Executed, Executor, TransactionFault};
+pub(crate) use receipt::root_and_bloom;

@@ -1,0 +1,167 @@
+//! The state after some block, for reading.
+
+use std::fmt;
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::KECCAK_EMPTY;
+use revm::bytecode::Bytecode;
+use revm::database_interface::DatabaseRef;
+use revm::state::AccountInfo;
+
+use super::{AccountDiff, FlatAccount, StateError};
+use crate::chain::{ExecutedBlock, Tree};
+use crate::storage::Store;
+
+/// Blocks that are not final, newest first, each the parent of the one before it.
+pub(crate) type Overlays = Vec<Arc<ExecutedBlock>>;
+
+/// The state after one block. A clone is cheap and sees the same.
+#[derive(Clone)]
+pub struct StateView {
+    overlays: Overlays,
+    /// The final block under the overlays.
+    base: u64,
+    number: u64,
+    store: Arc<Store>,
+    tree: Arc<Tree>,
+}
+
+impl fmt::Debug for StateView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateView").field("number", &self.number).field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl StateView {
+    /// The state after the newest of `overlays`, which lie on the final block `base`.
+    pub(crate) fn new(overlays: Overlays, base: u64, store: Arc<Store>, tree: Arc<Tree>) -> Self {
+        let number = overlays.first().map_or(base, |block| block.number());
+        Self { overlays, base, number, store, tree }
+    }
+
+    /// The number of the block whose state this is.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// An account; `None`: it does not exist.
+    pub fn account(&self, address: &Address) -> Result<Option<FlatAccount>, StateError> {
+        for block in &self.overlays {
+            if let Some(diff) = block.diff().accounts.get(address) {
+                return Ok(diff.new);
+            }
+        }
+        // First the storage, then the history: what the storage shows is then in the history.
+        let stored = self.store.account(address)?;
+        let earlier = self.look_back(|block| block.diff().accounts.get(address).map(|diff| diff.old))?;
+        Ok(earlier.unwrap_or(stored))
+    }
+
+    /// The nonce of an account, zero if it does not exist.
+    pub fn nonce(&self, address: &Address) -> Result<u64, StateError> {
+        Ok(self.account(address)?.map_or(0, |account| account.nonce))
+    }
+
+    /// The balance of an account, zero if it does not exist.
+    pub fn balance(&self, address: &Address) -> Result<U256, StateError> {
+        Ok(self.account(address)?.map_or(U256::ZERO, |account| account.balance))
+    }
+
+    /// The code of an account, empty if it has none.
+    pub fn code(&self, address: &Address) -> Result<Bytes, StateError> {
+        match self.account(address)? {
+            Some(account) if account.has_code() => Ok(self.code_by_hash(&account.code_hash)?.original_bytes()),
+            _ => Ok(Bytes::new()),
+        }
+    }
+
+    /// A storage slot of an account.
+    pub fn storage(&self, address: &Address, slot: &U256) -> Result<U256, StateError> {
+        for block in &self.overlays {
+            let Some(diff) = block.diff().accounts.get(address) else { continue };
+            if let Some(change) = diff.slots.get(slot) {
+                return Ok(change.new);
+            }
+            if diff.wiped || diff.new.is_none() {
+                return Ok(U256::ZERO);
+            }
+        }
+        let stored = self.store.slot(address, slot)?;
+        let earlier =
+            self.look_back(|block| block.diff().accounts.get(address).and_then(|diff| slot_before(diff, slot)))?;
+        match earlier {
+            None => Ok(stored),
+            Some(Some(value)) => Ok(value),
+            // The storage of a contract that destroyed itself since is not kept.
+            Some(None) => Err(self.pruned(self.base)),
+        }
+    }
+
+    /// Code by its hash.
+    pub fn code_by_hash(&self, hash: &B256) -> Result<Bytecode, StateError> {
+        if *hash == KECCAK_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        // Code is never removed from the storage, so there is nothing to look behind.
+        let overlay = self.overlays.iter().find_map(|block| block.diff().code.get(hash).cloned());
+        match overlay {
+            Some(code) => Ok(code),
+            None => self.store.code(hash)?.ok_or(StateError::MissingCode(*hash)),
+        }
+    }
+
+    /// The hash of an ancestor (or of the block itself); zero when there is no such block.
+    pub fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        if number > self.number {
+            return Ok(B256::ZERO);
+        }
+        let overlay = self.overlays.iter().find(|block| block.number() == number);
+        match overlay {
+            Some(block) => Ok(block.hash()),
+            None => Ok(self.store.hash_by_number(number)?.unwrap_or_default()),
+        }
+    }
+
+    /// Asks the final blocks above this view's base, oldest first, for the value before them.
+    fn look_back<T>(&self, look: impl FnMut(&ExecutedBlock) -> Option<T>) -> Result<Option<T>, StateError> {
+        self.tree.before(self.base, look).map_err(|head| self.pruned(head))
+    }
+
+    fn pruned(&self, head: u64) -> StateError {
+        StateError::Pruned { number: self.number, head, kept: Tree::KEPT }
+    }
+}
+
+/// The value of a slot before a block: `None` if the block did not touch it, `Some(None)` if it
+/// is not known.
+fn slot_before(diff: &AccountDiff, slot: &U256) -> Option<Option<U256>> {
+    match diff.slots.get(slot) {
+        // In a wiped account the old value was not read.
+        Some(_) if diff.wiped => Some(None),
+        Some(change) => Some(Some(change.old)),
+        None if diff.wiped => Some(None),
+        None if diff.old.is_none() => Some(Some(U256::ZERO)),
+        None => None,
+    }
+}
+
+impl DatabaseRef for StateView {
+    type Error = StateError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        Ok(self.account(&address)?.map(FlatAccount::to_info))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateError> {
+        self.code_by_hash(&code_hash)
+    }
+
+    fn storage_ref(&self, address: Address, index: U256) -> Result<U256, StateError> {
+        self.storage(&address, &index)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
+        self.block_hash(number)
+    }
+}

@@ -1,0 +1,162 @@
+//! Writing a final block: one batch.
+
+use std::time::Instant;
+
+use alloy_primitives::keccak256;
+use alloy_rlp::Encodable;
+use rocksdb::WriteBatch;
+
+use super::schema::{self, StoredHead};
+use super::{StorageError, Store};
+use crate::block::RecoveredBlock;
+use crate::execution::Receipt;
+use crate::state::StateDiff;
+use crate::trie::Record;
+
+/// Everything that becomes stored with a block.
+pub(crate) struct BlockWrite<'a> {
+    pub(crate) block: &'a RecoveredBlock,
+    pub(crate) receipts: &'a [Receipt],
+    pub(crate) diff: &'a StateDiff,
+    /// What changes in the tries; of `diff`, the accounts that are marked as wiped lose their
+    /// storage tries before.
+    pub(crate) records: &'a [Record],
+    /// The certificate that made it final, if there is one of its own.
+    pub(crate) certificate: Option<&'a [u8]>,
+}
+
+impl Store {
+    /// Writes the genesis block and, with it, what kind of database this is.
+    pub(crate) fn commit_genesis(&self, write: &BlockWrite<'_>) -> Result<(), StorageError> {
+        let mut batch = WriteBatch::default();
+        batch.put_cf(self.column(schema::META), schema::META_FORMAT, schema::FORMAT.to_be_bytes());
+        batch.put_cf(self.column(schema::META), schema::META_GENESIS, write.block.hash());
+        self.put_block(&mut batch, write);
+        self.db.write(batch)?;
+        self.sync(0)
+    }
+
+    /// Writes a final block, all of it or nothing.
+    pub(crate) fn commit(&self, write: &BlockWrite<'_>) -> Result<(), StorageError> {
+        let start = Instant::now();
+        let mut batch = WriteBatch::with_capacity_bytes(1024 + write.block.transactions().len() * 768);
+        self.put_block(&mut batch, write);
+        let bytes = batch.size_in_bytes();
+        self.db.write(batch)?;
+        metrics::histogram!("assent_chain_commit_seconds").record(start.elapsed());
+        metrics::counter!("assent_chain_commit_bytes_total").increment(bytes as u64);
+        Ok(())
+    }
+
+    fn put_block(&self, batch: &mut WriteBatch, write: &BlockWrite<'_>) {
+        let block = write.block;
+        let number = block.number().to_be_bytes();
+        let mut header = Vec::with_capacity(1024);
+        header.extend_from_slice(block.hash().as_slice());
+        block.header().encode(&mut header);
+        block.seal().encode(&mut header);
+        batch.put_cf(self.column(schema::HEADERS), number, header);
+        batch.put_cf(self.column(schema::BODIES), number, body_value(block));
+        batch.put_cf(self.column(schema::RECEIPTS), number, receipts_value(write.receipts));
+        if let Some(certificate) = write.certificate {
+            batch.put_cf(self.column(schema::CERTIFICATES), number, certificate);
+        }
+        batch.put_cf(self.column(schema::NUMBERS), block.hash(), number);
+        let transactions = self.column(schema::TRANSACTIONS);
+        for (index, tx) in (0u32..).zip(block.transactions()) {
+            let mut position = [0; 12];
+            position[..8].copy_from_slice(&number);
+            position[8..].copy_from_slice(&index.to_be_bytes());
+            batch.put_cf(transactions, tx.hash(), position);
+        }
+        self.put_state(batch, write.diff);
+        self.put_nodes(batch, write.records);
+        let (number, hash, state_root) = (block.number(), block.hash(), block.header().state_root);
+        batch.put_cf(self.column(schema::META), schema::META_HEAD, StoredHead { number, hash, state_root }.encode());
+    }
+
+    /// The order of a map's entries shows in the batch, but not in what is stored: each key occurs
+    /// once, after the ranges that are removed.
+    fn put_state(&self, batch: &mut WriteBatch, diff: &StateDiff) {
+        let (accounts, storage) = (self.column(schema::ACCOUNTS), self.column(schema::STORAGE));
+        for (address, change) in &diff.accounts {
+            if change.wiped {
+                self.remove_prefix(batch, schema::STORAGE, address.as_slice());
+                self.remove_prefix(batch, schema::STORAGE_TRIE, keccak256(address).as_slice());
+            }
+            match &change.new {
+                Some(account) if change.old.as_ref() == Some(account) => {}
+                Some(account) => batch.put_cf(accounts, address, schema::account_value(account)),
+                None if change.old.is_some() => batch.delete_cf(accounts, address),
+                None => {}
+            }
+            for (slot, value) in &change.slots {
+                let key = schema::slot_key(address, slot);
+                if value.new.is_zero() {
+                    batch.delete_cf(storage, key);
+                } else {
+                    batch.put_cf(storage, key, schema::slot_value(&value.new));
+                }
+            }
+        }
+        let codes = self.column(schema::CODE);
+        for (hash, code) in &diff.code {
+            batch.put_cf(codes, hash, code.original_byte_slice());
+            self.codes.insert(*hash, code.clone());
+        }
+    }
+
+    fn put_nodes(&self, batch: &mut WriteBatch, records: &[Record]) {
+        let columns = (self.column(schema::ACCOUNT_TRIE), self.column(schema::STORAGE_TRIE));
+        for Record { owner, path, node } in records {
+            let column = if owner.is_some() { columns.1 } else { columns.0 };
+            let (_, key) = schema::node_key(*owner, path);
+            match node {
+                Some(node) => batch.put_cf(column, key, node),
+                None => batch.delete_cf(column, key),
+            }
+        }
+    }
+
+    fn remove_prefix(&self, batch: &mut WriteBatch, column: &'static str, prefix: &[u8]) {
+        let column = self.column(column);
+        // A prefix of nothing but ones has no end; then every key that is longer is below this.
+        let end = schema::prefix_end(prefix).unwrap_or_else(|| [prefix, &[0xff; 64]].concat());
+        batch.delete_range_cf(column, prefix.to_vec(), end);
+    }
+}
+
+/// The table of contents holds 32-bit ends; genesis limits a block to far less.
+fn body_value(block: &RecoveredBlock) -> Vec<u8> {
+    let transactions = block.transactions();
+    let size: usize = transactions.iter().map(|tx| tx.size() + 24).sum();
+    let mut out = Vec::with_capacity(4 + size);
+    out.extend_from_slice(&(transactions.len() as u32).to_le_bytes());
+    let mut end = 0u32;
+    for tx in transactions {
+        end += tx.size() as u32;
+        out.extend_from_slice(tx.sender().as_slice());
+        out.extend_from_slice(&end.to_le_bytes());
+    }
+    for tx in transactions {
+        out.extend_from_slice(tx.raw());
+    }
+    out
+}
+
+fn receipts_value(receipts: &[Receipt]) -> Vec<u8> {
+    let lengths: Vec<_> = receipts.iter().map(Encodable::length).collect();
+    let mut out = Vec::with_capacity(4 + receipts.len() * 8 + lengths.iter().sum::<usize>());
+    out.extend_from_slice(&(receipts.len() as u32).to_le_bytes());
+    let (mut end, mut logs) = (0u32, 0u32);
+    for (receipt, length) in receipts.iter().zip(lengths) {
+        end += length as u32;
+        out.extend_from_slice(&end.to_le_bytes());
+        out.extend_from_slice(&logs.to_le_bytes());
+        logs += receipt.logs.len() as u32;
+    }
+    for receipt in receipts {
+        receipt.encode(&mut out);
+    }
+    out
+}

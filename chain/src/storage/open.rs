@@ -1,0 +1,104 @@
+//! Opening the database with options that keep it small and honest.
+
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+};
+
+use super::cache::CodeCache;
+use super::schema::{self, COLUMNS};
+use super::{OpenError, StorageError, Store};
+
+const MIB: usize = 1024 * 1024;
+
+/// Blocks of all files in memory, with their indices and filters.
+const BLOCK_CACHE_BYTES: usize = 48 * MIB;
+/// What was written and is not in files yet, over all column families.
+const WRITE_BUFFERS_BYTES: usize = 48 * MIB;
+/// The same for one column family.
+const WRITE_BUFFER_BYTES: usize = 16 * MIB;
+/// RocksDB writes out the oldest buffers when its log grows beyond this, so that a start after a
+/// crash reads at most so much.
+const LOG_BYTES: u64 = 96 * MIB as u64;
+const OPEN_FILES: i32 = 256;
+const BACKGROUND_JOBS: i32 = 2;
+
+impl Store {
+    /// Opens or creates the database in `directory`.
+    pub(super) fn open_database(directory: &Path, create: bool) -> Result<Self, OpenError> {
+        let mut options = database_options();
+        options.create_if_missing(create);
+        options.create_missing_column_families(create);
+        if !create {
+            check_columns(&options, directory)?;
+        }
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let columns = COLUMNS.iter().map(|name| ColumnFamilyDescriptor::new(*name, column_options(name, &cache)));
+        let db = DB::open_cf_descriptors(&options, directory, columns)
+            .map_err(|error| OpenError::from_rocksdb(directory, error))?;
+        Ok(Self { db, directory: directory.to_owned(), codes: CodeCache::default() })
+    }
+}
+
+/// Whether `directory` holds a RocksDB database, whatever is in it.
+pub(super) fn database_exists(directory: &Path) -> Result<bool, StorageError> {
+    let current = directory.join("CURRENT");
+    current.try_exists().map_err(|source| StorageError::File { path: current, source })
+}
+
+/// A database with other column families was not written by this version.
+fn check_columns(options: &Options, directory: &Path) -> Result<(), OpenError> {
+    let mut found = DB::list_cf(options, directory).map_err(|error| OpenError::from_rocksdb(directory, error))?;
+    found.retain(|name| name != "default");
+    found.sort_unstable();
+    let mut expected: Vec<_> = COLUMNS.iter().map(ToString::to_string).collect();
+    expected.sort_unstable();
+    if found == expected {
+        return Ok(());
+    }
+    Err(OpenError::Foreign {
+        directory: directory.to_owned(),
+        reason: format!("expected the column families {}, got {}", expected.join(", "), found.join(", ")),
+    })
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    // A log that ends in the middle of a record (loss of power) ends with the record before it;
+    // that it does not end too early is the business of the mark in `durable`.
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_max_total_wal_size(LOG_BYTES);
+    options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
+    options.set_max_open_files(OPEN_FILES);
+    options.set_max_background_jobs(BACKGROUND_JOBS);
+    // Spread the writing out in place of one long sync at the end of each file.
+    options.set_bytes_per_sync(MIB as u64);
+    options.set_log_level(LogLevel::Warn);
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(4 * MIB);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+fn column_options(name: &str, cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_format_version(5);
+    let by_number = matches!(name, schema::HEADERS | schema::BODIES | schema::RECEIPTS | schema::CERTIFICATES);
+    if !by_number {
+        blocks.set_bloom_filter(10.0, false);
+    }
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_write_buffer_number(3);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    let compressible = by_number || name == schema::CODE;
+    options.set_compression_type(if compressible { DBCompressionType::Lz4 } else { DBCompressionType::None });
+    options
+}
