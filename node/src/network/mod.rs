@@ -3,3 +3,98 @@
 //!
 //! It moves bytes. It does not know what a vote, a transaction or a block is, and it never decides
 //! whom to punish.
+//!
+//! # From the socket to the node
+//!
+//! libp2p over TCP (no delay), Noise and Yamux. A remote proves its key in the Noise handshake; the
+//! [`gate`] turns away every key that is not on the list before Yamux is spoken. On a new connection
+//! the two nodes exchange [`Hello`]s; nodes of different networks tell each other so, loudly, and
+//! part. Only then are lanes opened: one-way, long-lived streams of frames ([`channel`], [`frame`]),
+//! each opened by its sender. The same stream that carried the hello carries the heartbeat, which
+//! finds dead connections and tells the heads ([`connection`]).
+//!
+//! # Priorities and bounds
+//!
+//! - Every lane is a stream with its own flow control, its own send queue and its own budget; the
+//!   consensus channel has two, so that votes pass blocks. What comes in arrives at the node in one
+//!   queue per channel ([`NetworkEvents`]).
+//! - Send queues are bounded in frames and bytes and never make the sender wait; each lane has a
+//!   policy for when its queue is full.
+//! - Frame lengths are checked before memory is taken. Per peer and lane, what was read and not yet
+//!   taken by the node is bounded, and so is the rate of reading; a peer over its budget is not read.
+//! - A peer that does not read for [`Timing::stall`] loses its connection.
+//!
+//! # Two connections
+//!
+//! Both nodes dial, so two connections may come to stand at once. Both are kept; each side writes to
+//! the newest, and moves to the other when it fails. Therefore a frame may come twice, and order
+//! holds within one lane of one connection only. A frame may also be lost when a connection breaks.
+
+mod budget;
+mod channel;
+mod config;
+mod connection;
+mod dialling;
+mod frame;
+mod gate;
+mod handle;
+mod hello;
+mod identity;
+mod log_limit;
+mod muxer;
+mod peer;
+mod queue;
+mod receive;
+mod send;
+mod shared;
+mod streams;
+mod swarm;
+
+pub use channel::{CONSENSUS_MAX, CONSENSUS_SMALL_MAX, Channel, SYNC_MAX, TRANSACTIONS_MAX};
+pub use config::{NetworkConfig, NetworkError, PeerSpec, Timing};
+pub use handle::{Message, NetworkEvents, NetworkHandle, PeerEvent, SendError};
+pub use hello::{Hello, PROTOCOL_VERSION};
+pub use identity::{peer_id, public_key};
+pub use libp2p::Multiaddr;
+pub use peer::PeerStatus;
+
+/// Starts the network: listens, then dials the peers until each is connected. Runs in the background
+/// of the present tokio runtime until it is shut down or its last handle is dropped.
+pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents), NetworkError> {
+    describe_metrics();
+    let keys = identity::keypair(&config.key)?;
+    let (shared, events, to_close) = shared::Shared::new(config.key.public(), config.hello, config.timing);
+    let mut driver = swarm::Driver::new(shared.clone(), &keys, to_close)?;
+    let started = match shared.set_list(config.peers) {
+        Ok(()) => driver.listen(&config.listen).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = started {
+        shared.dismiss_peers();
+        return Err(error);
+    }
+    tokio::spawn(driver.run());
+    Ok((NetworkHandle::new(shared), events))
+}
+
+fn describe_metrics() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_gauge!("assent_network_peers_connected", "Peers that are connected");
+    describe_counter!("assent_network_sent_frames_total", "Frames sent, by lane");
+    describe_counter!("assent_network_sent_bytes_total", "Bytes of frames sent, by lane");
+    describe_counter!("assent_network_received_frames_total", "Frames received, by lane");
+    describe_counter!("assent_network_received_bytes_total", "Bytes of frames received, by lane");
+    describe_counter!("assent_network_dropped_frames_total", "Frames dropped because a send queue was full, by lane");
+    describe_counter!(
+        "assent_network_slowed_frames_total",
+        "Frames after which a peer over its budget was not read for a while, by lane"
+    );
+    describe_counter!(
+        "assent_network_faults_total",
+        "Connections closed because the peer broke a rule of the lane, by lane"
+    );
+    describe_counter!(
+        "assent_network_refused_total",
+        "Connections refused, by reason: not_on_list, handshake, too_many, hello"
+    );
+}
