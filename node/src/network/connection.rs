@@ -126,10 +126,6 @@ impl Connection {
         self.ended.cancelled().await;
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.is_cancelled()
-    }
-
     /// Why it ended.
     pub(crate) fn reason(&self) -> String {
         self.ending.get().map_or_else(|| "still open".to_owned(), |ending| ending.reason.clone())
@@ -316,10 +312,11 @@ async fn say(
     word: &Heartbeat,
     stall: Duration,
 ) -> Result<(), FrameError> {
+    let frame = [word.encode()];
     tokio::select! {
         biased;
         () = connection.ended() => Ok(()),
-        said = frame::write_frames(stream, &[word.encode()], stall) => said,
+        said = frame::write_frames(stream, &frame, stall) => said,
     }
 }
 

@@ -196,8 +196,9 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stalled_frame_is_given_up_in_both_directions() {
+        const STALL: Duration = Duration::from_millis(20);
         let (near, mut far) = tokio::io::duplex(16);
         let mut near = tokio_util::compat::TokioAsyncReadCompatExt::compat(near);
         tokio::io::AsyncWriteExt::write_all(&mut far, b"\0\0\0\x04ab").await.unwrap();

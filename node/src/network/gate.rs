@@ -97,3 +97,60 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> OutboundConnectionUpgra
         async move { admit(&self.list, self.noise.upgrade_outbound(socket, info).await?) }.boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::network::muxer::BoundedYamux;
+    use futures::StreamExt;
+    use libp2p::{
+        core::{
+            Transport,
+            transport::{DialOpts, ListenerId, PortUse, TransportEvent},
+            upgrade::Version,
+        },
+        identity::Keypair,
+        tcp,
+    };
+
+    /// What became of one connection, as its listener and as its dialler saw it.
+    async fn meet(on_list: bool) -> (Result<PeerId, String>, bool) {
+        let (server, client) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
+        let list = Arc::new(NodeList::default());
+        list.replace(on_list.then(|| client.public().to_peer_id()));
+        let gate = Gate::new(noise::Config::new(&server).unwrap(), list);
+        let mut listener = tcp::tokio::Transport::new(tcp::Config::default())
+            .upgrade(Version::V1)
+            .authenticate(gate)
+            .multiplex(BoundedYamux)
+            .boxed();
+        listener.listen_on(ListenerId::next(), "/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+        let Some(TransportEvent::NewAddress { listen_addr, .. }) = listener.next().await else { panic!() };
+
+        let mut dialler = tcp::tokio::Transport::new(tcp::Config::default())
+            .upgrade(Version::V1)
+            .authenticate(noise::Config::new(&client).unwrap())
+            .multiplex(BoundedYamux)
+            .boxed();
+        let opts = DialOpts { role: libp2p::core::Endpoint::Dialer, port_use: PortUse::New };
+        let dialled = tokio::spawn(dialler.dial(listen_addr, opts).unwrap());
+        let Some(TransportEvent::Incoming { upgrade, .. }) = listener.next().await else { panic!() };
+        let seen = upgrade.await.map(|(peer, _)| peer).map_err(|error| format!("{:?}", error.get_ref()));
+        (seen, dialled.await.unwrap().is_ok())
+    }
+
+    #[tokio::test]
+    async fn who_is_on_the_list_passes() {
+        let (seen, passed) = meet(true).await;
+        assert!(seen.is_ok() && passed, "{seen:?}");
+    }
+
+    /// The stranger has proven its key, and then not even the multiplexer is agreed on.
+    #[tokio::test]
+    async fn a_stranger_is_turned_away_before_the_multiplexer() {
+        let (seen, passed) = meet(false).await;
+        assert!(!passed);
+        assert!(seen.unwrap_err().contains("NotOnList"));
+    }
+}

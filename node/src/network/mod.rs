@@ -49,6 +49,8 @@ mod send;
 mod shared;
 mod streams;
 mod swarm;
+#[cfg(test)]
+mod tests;
 
 pub use channel::{CONSENSUS_MAX, CONSENSUS_SMALL_MAX, Channel, SYNC_MAX, TRANSACTIONS_MAX};
 pub use config::{NetworkConfig, NetworkError, PeerSpec, Timing};

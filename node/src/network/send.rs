@@ -15,10 +15,7 @@ use alloy_primitives::bytes::Bytes;
 use futures::AsyncWriteExt;
 use libp2p::Stream;
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 
 /// Frames are gathered up to this many bytes for one write.
 const BATCH: usize = 64 * 1024;

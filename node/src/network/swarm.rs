@@ -78,7 +78,8 @@ pub(crate) struct Driver {
     stranger_logs: LogLimits<Option<IpAddr>>,
 }
 
-fn transport(shared: &Shared, keys: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+/// TCP, Noise with the gate, Yamux.
+pub(crate) fn transport(shared: &Shared, keys: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let noise = noise::Config::new(keys).map_err(|error| NetworkError::Key { reason: error.to_string() })?;
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
@@ -347,9 +348,12 @@ fn probe(address: &Multiaddr) -> Result<(), NetworkError> {
 
 /// An error and what it came from, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-        None => error.source(),
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        match error.downcast_ref::<io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        }
     })
 }
 
