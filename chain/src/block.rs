@@ -200,7 +200,7 @@ pub struct RecoveredBlock {
 
 impl RecoveredBlock {
     /// Joins the parts; the hash must be the header's.
-    pub(crate) fn from_stored(hash: B256, header: Header, transactions: Vec<Arc<Recovered>>, seal: Seal) -> Self {
+    pub(crate) fn from_parts(hash: B256, header: Header, transactions: Vec<Arc<Recovered>>, seal: Seal) -> Self {
         Self { hash, header, transactions, seal, encoded: OnceLock::new() }
     }
 

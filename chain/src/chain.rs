@@ -2,35 +2,40 @@
 //!
 //! [`Chain`] is what consensus, block sync and RPC speak to. A block's life here: it is built
 //! (`chain/build.rs`) or validated (`chain/validate.rs`), waits in the tree (`chain/tree.rs`), and
-//! becomes final (`chain/finalize.rs`). Reading is in `chain/read.rs`.
+//! becomes final (`chain/finalize.rs`). Reading is in `chain/read.rs`; what passes between chain and
+//! mempool in `chain/pool.rs`.
 //!
 //! All calls block the calling thread, for disk and for long computations; callers on an
 //! asynchronous executor use its threads for blocking work. Which block is proposed, voted for or
 //! final is not decided here.
 
+mod build;
 mod executed;
 mod finalize;
+mod pool;
 mod read;
 mod spec;
 mod tree;
 mod validate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use assent_genesis::Genesis;
 use parking_lot::Mutex;
+use revm::primitives::hardfork::SpecId;
 use tokio::sync::broadcast;
 
 use crate::block::RecoveredBlock;
+use crate::mempool::{Mempool, MempoolLimits};
 use crate::seal::Seal;
 use crate::state::{StateDiff, StateView};
 use crate::storage::{BlockWrite, OpenError, Opened, StorageError, Store};
-use crate::transaction::Recovered;
 use crate::trie::{Pruning, Record, StateTrie, TrieError, TrieUpdate};
 
+pub use build::{BuildError, BuildRequest};
 pub use executed::{ExecutedBlock, Timings};
 pub use finalize::{FinalizeError, ImportError};
 pub use read::{FinalHeader, FinalReceipt, FinalTransaction};
@@ -41,6 +46,15 @@ pub use validate::{BlockError, Mismatch};
 
 /// Final blocks that a slow subscriber may be behind before it misses some.
 const FINAL_BLOCKS_QUEUE: usize = 256;
+
+/// What a node may set for itself.
+#[derive(Clone, Debug, Default)]
+pub struct ChainOptions {
+    /// How much the mempool may hold.
+    pub mempool: MempoolLimits,
+    /// The file from which the mempool's content comes back after a restart; `None`: it does not.
+    pub mempool_journal: Option<PathBuf>,
+}
 
 /// The last final block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +94,10 @@ struct Inner {
     spec: ChainSpec,
     store: Arc<Store>,
     tree: Arc<Tree>,
+    pool: Mempool,
     pruning: Pruning,
-    finalizing: Mutex<()>,
+    /// Held while blocks become final; the rules that the pool has.
+    finalizing: Mutex<SpecId>,
     finals: broadcast::Sender<Arc<ExecutedBlock>>,
 }
 
@@ -96,26 +112,22 @@ impl Chain {
     /// becomes a new database with the genesis block. One that holds a database is checked: it
     /// must be of this chain and this format, and sound as far as a quick look tells. Nothing is
     /// ever repaired.
-    pub fn open(directory: &Path, genesis: &Genesis) -> Result<Self, OpenError> {
+    pub fn open(directory: &Path, genesis: &Genesis, options: &ChainOptions) -> Result<Self, OpenError> {
         let spec = ChainSpec::new(genesis)?;
-        let (store, head, trie) = match Store::open(directory, spec.genesis_hash)? {
-            Opened::New(store) => {
-                let trie = write_genesis(&store, &spec, genesis)?;
-                let header = &spec.genesis_header;
-                (store, Head::new(spec.genesis_hash, header, &Seal::default()), trie)
-            }
-            Opened::Existing(store, head) => {
-                let missing = || StorageError::malformed_head(head.number);
-                let stored = store.header(head.number)?.ok_or_else(missing)?;
-                let trie = StateTrie::stored(head.state_root);
-                (store, Head::new(stored.hash, &stored.header, &stored.seal), trie)
-            }
-        };
-        tracing::info!(target: "assent::chain", number = head.number, hash = %head.hash, "opened the chain");
+        let (store, head, trie) = open_store(directory, &spec, genesis)?;
         let store = Arc::new(store);
         let tree = Arc::new(Tree::new(head, trie));
+        let accounts = pool::HeadAccounts { store: store.clone(), tree: tree.clone() };
+        let rules = spec.forks.at(head.timestamp);
+        let journal = options.mempool_journal.as_deref();
+        let pool =
+            Mempool::open(options.mempool, pool::pool_rules(&spec, rules), Arc::new(accounts), journal).map_err(
+                |source| StorageError::File { path: options.mempool_journal.clone().unwrap_or_default(), source },
+            )?;
+        tracing::info!(target: "assent::chain", number = head.number, hash = %head.hash, "opened the chain");
         let (finals, _) = broadcast::channel(FINAL_BLOCKS_QUEUE);
-        let inner = Inner { spec, store, tree, pruning: Pruning::default(), finalizing: Mutex::new(()), finals };
+        let finalizing = Mutex::new(rules);
+        let inner = Inner { spec, store, tree, pool, pruning: Pruning::default(), finalizing, finals };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -129,19 +141,24 @@ impl Chain {
         &self.inner.spec
     }
 
+    /// The mempool.
+    pub fn pool(&self) -> &Mempool {
+        &self.inner.pool
+    }
+
     /// Whether the block is in memory and not final.
-    pub fn has(&self, hash: &B256) -> bool {
-        self.inner.tree.unfinal(hash).is_some()
+    pub fn has(&self, hash: B256) -> bool {
+        self.inner.tree.unfinal(&hash).is_some()
     }
 
     /// A block that is not final.
-    pub fn get_unfinal(&self, hash: &B256) -> Option<Arc<ExecutedBlock>> {
-        self.inner.tree.unfinal(hash).map(|unfinal| unfinal.block)
+    pub fn get_unfinal(&self, hash: B256) -> Option<Arc<ExecutedBlock>> {
+        self.inner.tree.unfinal(&hash).map(|unfinal| unfinal.block)
     }
 
     /// The state after a block that is not final, or after the head.
-    pub fn state_of(&self, hash: &B256) -> Option<StateView> {
-        self.inner.tree.view(&self.inner.store, hash)
+    pub fn state_of(&self, hash: B256) -> Option<StateView> {
+        self.inner.tree.view(&self.inner.store, &hash)
     }
 
     /// Final blocks as they become so. A subscriber that falls behind by too many misses some and
@@ -157,12 +174,6 @@ impl Chain {
         let head = self.head().number;
         self.inner.store.sync(head)
     }
-
-    fn known_transaction(&self, _hash: &B256) -> Option<Arc<Recovered>> {
-        None
-    }
-
-    fn update_pool(&self, _block: &ExecutedBlock) {}
 
     fn view_upon(&self, parent: &Parent) -> StateView {
         let inner = &self.inner;
@@ -182,6 +193,20 @@ impl Chain {
     }
 }
 
+fn open_store(directory: &Path, spec: &ChainSpec, genesis: &Genesis) -> Result<(Store, Head, StateTrie), OpenError> {
+    match Store::open(directory, spec.genesis_hash)? {
+        Opened::New(store) => {
+            let trie = write_genesis(&store, spec, genesis)?;
+            Ok((store, Head::new(spec.genesis_hash, &spec.genesis_header, &Seal::default()), trie))
+        }
+        Opened::Existing(store, head) => {
+            let stored = store.header(head.number)?.ok_or_else(|| StorageError::malformed_head(head.number))?;
+            let trie = StateTrie::stored(head.state_root);
+            Ok((store, Head::new(stored.hash, &stored.header, &stored.seal), trie))
+        }
+    }
+}
+
 /// Writes block 0 with the state that the genesis allocates.
 fn write_genesis(store: &Store, spec: &ChainSpec, genesis: &Genesis) -> Result<StateTrie, OpenError> {
     let diff = spec::genesis_diff(&genesis.ethereum.alloc);
@@ -191,7 +216,7 @@ fn write_genesis(store: &Store, spec: &ChainSpec, genesis: &Genesis) -> Result<S
         return Err(OpenError::GenesisStateRoot { expected, got });
     }
     let header = spec.genesis_header.clone();
-    let block = RecoveredBlock::from_stored(spec.genesis_hash, header, Vec::new(), Seal::default());
+    let block = RecoveredBlock::from_parts(spec.genesis_hash, header, Vec::new(), Seal::default());
     let write = BlockWrite { block: &block, receipts: &[], diff: &diff, records: &records, certificate: None };
     store.commit_genesis(&write)?;
     Ok(trie)

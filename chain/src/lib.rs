@@ -26,4 +26,10 @@ pub mod storage;
 pub mod transaction;
 pub mod trie;
 
-pub use chain::{Chain, Head};
+pub use block::Block;
+pub use chain::{
+    BlockError, BuildError, BuildRequest, Chain, ChainOptions, ExecutedBlock, FinalizeError, Head, ImportError,
+};
+pub use seal::{Seal, SealExpectation};
+pub use state::StateError;
+pub use storage::{OpenError, StorageError};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_primitives::map::B256Set;
 use alloy_primitives::{B256, Bytes};
 
 use crate::block::RecoveredBlock;
@@ -16,6 +17,7 @@ pub struct ExecutedBlock {
     receipts: Arc<Vec<Receipt>>,
     diff: StateDiff,
     timings: Timings,
+    transaction_hashes: B256Set,
 }
 
 /// Where the time of executing a block went.
@@ -37,7 +39,8 @@ impl ExecutedBlock {
         metrics::histogram!("assent_chain_execution_seconds").record(timings.execution);
         metrics::histogram!("assent_chain_trie_seconds").record(timings.trie);
         metrics::histogram!("assent_chain_roots_seconds").record(timings.roots);
-        Self { block: Arc::new(block), receipts: Arc::new(receipts), diff, timings }
+        let transaction_hashes = block.transactions().iter().map(|tx| *tx.hash()).collect();
+        Self { block: Arc::new(block), receipts: Arc::new(receipts), diff, timings, transaction_hashes }
     }
 
     /// keccak256 of the header.
@@ -73,6 +76,11 @@ impl ExecutedBlock {
     /// What came of its transactions, in their order.
     pub fn receipts(&self) -> &Arc<Vec<Receipt>> {
         &self.receipts
+    }
+
+    /// The hashes of its transactions.
+    pub(crate) fn transaction_hashes(&self) -> &B256Set {
+        &self.transaction_hashes
     }
 
     /// What it changed in the state.

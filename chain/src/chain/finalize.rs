@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::B256;
+use revm::primitives::hardfork::SpecId;
 
 use super::tree::Unfinal;
 use super::{BlockError, Chain, ExecutedBlock};
@@ -46,7 +47,7 @@ impl Chain {
         certificates: &[(B256, Vec<u8>)],
     ) -> Result<Vec<Arc<ExecutedBlock>>, FinalizeError> {
         // One at a time; reading and validating go on meanwhile.
-        let _one = self.inner.finalizing.lock();
+        let mut rules = self.inner.finalizing.lock();
         let Some(path) = self.inner.tree.path_to(&hash) else {
             return match self.inner.store.number_by_hash(&hash)? {
                 Some(_) => Ok(Vec::new()),
@@ -57,7 +58,7 @@ impl Chain {
         for unfinal in path {
             let hash = unfinal.block.hash();
             let certificate = certificates.iter().find(|(of, _)| *of == hash).map(|(_, bytes)| bytes.as_slice());
-            self.make_final(&unfinal, certificate)?;
+            self.make_final(&unfinal, certificate, &mut rules)?;
             blocks.push(unfinal.block);
         }
         Ok(blocks)
@@ -74,7 +75,12 @@ impl Chain {
         Ok(executed)
     }
 
-    fn make_final(&self, unfinal: &Unfinal, certificate: Option<&[u8]>) -> Result<(), FinalizeError> {
+    fn make_final(
+        &self,
+        unfinal: &Unfinal,
+        certificate: Option<&[u8]>,
+        rules: &mut SpecId,
+    ) -> Result<(), FinalizeError> {
         let Unfinal { block, records, .. } = unfinal;
         let inner = &self.inner;
         inner.tree.begin_final(block);
@@ -85,7 +91,7 @@ impl Chain {
             return Err(error.into());
         }
         let head = inner.tree.complete_final(unfinal);
-        self.update_pool(block);
+        self.update_pool(block, rules);
         metrics::gauge!("assent_chain_head").set(head.number as f64);
         metrics::counter!("assent_chain_transactions_total").increment(block.block().transactions().len() as u64);
         metrics::counter!("assent_chain_gas_total").increment(block.block().header().gas_used);

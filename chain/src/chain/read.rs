@@ -66,7 +66,7 @@ impl Chain {
         }
         let Some(stored) = self.inner.store.header(number)? else { return Ok(None) };
         let Some(body) = self.inner.store.body(number)? else { return Ok(None) };
-        let block = RecoveredBlock::from_stored(stored.hash, stored.header, body.transactions()?, stored.seal);
+        let block = RecoveredBlock::from_parts(stored.hash, stored.header, body.transactions()?, stored.seal);
         Ok(Some(Arc::new(block)))
     }
 

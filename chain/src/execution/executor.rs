@@ -1,9 +1,10 @@
 //! Running the transactions of one block.
 
+use alloy_primitives::Address;
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
 use revm::context::{BlockEnv, CfgEnv, Context, ContextTr, TxEnv};
 use revm::handler::MainnetContext;
-use revm::{DatabaseCommit, ExecuteEvm, MainBuilder, MainnetEvm};
+use revm::{Database, DatabaseCommit, ExecuteEvm, MainBuilder, MainnetEvm};
 
 use super::environment::{effective_gas_price, tx_env};
 use super::{BlockContext, Receipt};
@@ -71,6 +72,11 @@ impl Executor {
     /// Gas that is left in the block.
     pub(crate) fn gas_left(&self) -> u64 {
         self.gas_limit.saturating_sub(self.gas_used)
+    }
+
+    /// An account's nonce at this point of the block.
+    pub(crate) fn nonce(&mut self, address: Address) -> Result<u64, StateError> {
+        Ok(self.evm.db_mut().basic(address)?.map_or(0, |account| account.nonce))
     }
 
     /// Runs a transaction. On an error nothing has changed, and another one may be tried.
