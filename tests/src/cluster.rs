@@ -282,7 +282,7 @@ impl Cluster {
         }
         for number in 0..self.nodes.len() {
             let log = self.log(number);
-            for sign in ["panicked at", "equivocat", "vidence of "] {
+            for sign in ["panicked at", "contradicted itself"] {
                 if let Some(line) = log.lines().find(|line| line.contains(sign)) {
                     bail!("{} logged: {line}", self.nodes[number].name);
                 }
