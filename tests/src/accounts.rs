@@ -17,9 +17,12 @@ pub const CHAIN_ID: u64 = 31337;
 /// Gas of a plain transfer.
 pub const TRANSFER_GAS: u64 = 21_000;
 
-/// How much each account owns in genesis: 10,000 ether.
+/// Ether that each account owns in genesis.
+pub const FUNDS_ETHER: u64 = 10_000;
+
+/// What each account owns in genesis, in wei.
 pub fn funds() -> U256 {
-    U256::from(10_000u64) * U256::from(10u64).pow(U256::from(18u64))
+    U256::from(FUNDS_ETHER) * U256::from(10u64).pow(U256::from(18u64))
 }
 
 /// An account that counts its own nonces.

@@ -6,6 +6,8 @@
 //! each node's log are printed and the folder is kept. In both cases no process is left.
 
 use std::{
+    ffi::OsStr,
+    fmt::Debug,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -14,7 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -39,13 +41,12 @@ pub struct Plan {
     stakes: Vec<u64>,
     followers: usize,
     accounts: usize,
-    edits: Vec<(&'static str, Value)>,
 }
 
 impl Plan {
     /// A network of validators with these stakes, and the first 16 test accounts funded.
     pub fn validators(stakes: &[u64]) -> Self {
-        Self { stakes: stakes.to_vec(), followers: 0, accounts: 16, edits: Vec::new() }
+        Self { stakes: stakes.to_vec(), followers: 0, accounts: 16 }
     }
 
     /// Puts `count` further nodes, which are no validators, on the node list. They are started by hand.
@@ -57,12 +58,6 @@ impl Plan {
     /// Funds the first `count` test accounts.
     pub fn accounts(mut self, count: usize) -> Self {
         self.accounts = count;
-        self
-    }
-
-    /// Sets a value of the genesis file, named as a JSON pointer: `/assent/consensus/viewTimeout`.
-    pub fn genesis(mut self, pointer: &'static str, value: Value) -> Self {
-        self.edits.push((pointer, value));
         self
     }
 }
@@ -109,7 +104,6 @@ impl Cluster {
         let count = plan.stakes.len() + plan.followers;
         let offset = ports::free_offset(u16::try_from(count)?)?;
         let homes = write_homes(folder.path(), &plan, offset)?;
-        fund(&homes, &plan)?;
         let mut nodes = Vec::with_capacity(count);
         for (home, number) in homes.into_iter().zip(offset..) {
             let name = home.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -311,7 +305,7 @@ impl Drop for Cluster {
 }
 
 /// Runs `assent` with these arguments to its end; what it prints on success.
-pub fn run_assent(arguments: &[&str]) -> Result<String> {
+pub fn run_assent(arguments: &[impl AsRef<OsStr> + Debug]) -> Result<String> {
     let output = Command::new(binary::assent()?).args(arguments).output()?;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
@@ -326,46 +320,24 @@ fn write_homes(folder: &Path, plan: &Plan, offset: u16) -> Result<Vec<PathBuf>> 
     let network = folder.join("network");
     let stakes: Vec<String> = plan.stakes.iter().map(u64::to_string).collect();
     let port = |first: u16| (first + offset).to_string();
-    run_assent(&[
-        "testnet",
-        "--stake",
-        &stakes.join(","),
-        "--validators",
-        &plan.stakes.len().to_string(),
-        "--followers",
-        &plan.followers.to_string(),
-        "--chain-id",
-        &accounts::CHAIN_ID.to_string(),
-        "--rpc-port",
-        &port(ports::RPC),
-        "--p2p-port",
-        &port(ports::P2P),
-        "--metrics-port",
-        &port(ports::METRICS),
-        "--output",
-        &network.to_string_lossy(),
-    ])?;
-    Ok((0..plan.stakes.len() + plan.followers).map(|number| network.join(format!("node{number}"))).collect())
-}
-
-/// Adds the test accounts and the plan's changes to the genesis file of every home.
-fn fund(homes: &[PathBuf], plan: &Plan) -> Result<()> {
-    let first = homes.first().context("a network without nodes")?;
-    let mut genesis = read_json(&first.join("genesis.json"))?;
-    if !genesis["alloc"].is_object() {
-        genesis["alloc"] = json!({});
+    let mut arguments: Vec<String> = vec!["testnet".into()];
+    for (flag, value) in [
+        ("--stake", stakes.join(",")),
+        ("--validators", plan.stakes.len().to_string()),
+        ("--followers", plan.followers.to_string()),
+        ("--chain-id", accounts::CHAIN_ID.to_string()),
+        ("--rpc-port", port(ports::RPC)),
+        ("--p2p-port", port(ports::P2P)),
+        ("--metrics-port", port(ports::METRICS)),
+        ("--output", network.to_string_lossy().into_owned()),
+    ] {
+        arguments.extend([flag.into(), value]);
     }
     for account in Account::tests(plan.accounts)? {
-        genesis["alloc"][account.address().to_string()] = json!({"balance": accounts::funds()});
+        arguments.extend(["--fund".into(), format!("{}={}", account.address(), accounts::FUNDS_ETHER)]);
     }
-    for (pointer, value) in &plan.edits {
-        *genesis.pointer_mut(pointer).with_context(|| format!("{pointer} is not in the genesis file"))? = value.clone();
-    }
-    let text = serde_json::to_string_pretty(&genesis)?;
-    for home in homes {
-        fs::write(home.join("genesis.json"), &text)?;
-    }
-    Ok(())
+    run_assent(&arguments)?;
+    Ok((0..plan.stakes.len() + plan.followers).map(|number| network.join(format!("node{number}"))).collect())
 }
 
 /// Reads a JSON file.

@@ -5,7 +5,7 @@
 //! them ([`rpc`]), sends signed transactions ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks
 //! that all nodes have the same chain ([`checks`]). The tests themselves are in `tests/tests`, one file
 //! per group. The harness sees the product only as a user does: its command line, its files and its
-//! sockets.
+//! sockets. The one exception is [`votes`], which reads what nodes wrote into their logs of votes.
 
 pub mod accounts;
 pub mod binary;
@@ -20,4 +20,5 @@ pub mod process;
 pub mod rpc;
 pub mod turn;
 pub mod usage;
+pub mod votes;
 pub mod wait;

@@ -1,14 +1,19 @@
 //! A validator that lost its memory rejoins with its key while the load goes on, and never contradicts
 //! what it signed before.
 
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use assent_tests::{
     accounts::Account,
     checks,
     cluster::{Cluster, Plan},
     load::Load,
+    votes::{Ballots, Electorate, copy_files},
     wait,
 };
 
@@ -22,8 +27,12 @@ async fn a_wiped_validator_rejoins_without_contradicting_itself() -> Result<()> 
     let load = Load::start(&cluster.rpcs(), Account::tests(4)?, 60);
     cluster.reaches(WIPED, 40, LIMIT).await?;
 
+    let kept = tempfile::tempdir()?;
     for round in 0..3 {
         cluster.kill(WIPED)?;
+        // What it signed so far, for the comparison at the end.
+        let life = kept.path().join(format!("life-{round}"));
+        copy_files(&cluster.home(WIPED).join("data/wal"), &life)?;
         cluster.wipe(WIPED)?;
         let head = cluster.rpc(0).block_number().await?;
         cluster.reaches(0, head + 10, LIMIT).await?;
@@ -52,5 +61,29 @@ async fn a_wiped_validator_rejoins_without_contradicting_itself() -> Result<()> 
 
     load.settle(&cluster.rpcs()).await?;
     checks::same_chain(&cluster.rpcs()).await?;
+    for number in 0..STAKES.len() {
+        cluster.stop(number).await?;
+    }
+    never_contradicted_itself(&cluster, kept.path())?;
     cluster.finish().await
+}
+
+/// Everything that the wiped validator signed in all its lives, as its own logs and those of the others kept
+/// it, fits together.
+fn never_contradicted_itself(cluster: &Cluster, kept: &Path) -> Result<()> {
+    let genesis = cluster.genesis()?;
+    let key = genesis["assent"]["validators"][WIPED]["key"].as_str().context("no validator key")?;
+    let electorate = Electorate::of(&cluster.home(0).join("genesis.json"))?;
+    let mut ballots = Ballots::of(electorate.index_of(key)?);
+    let mut logs: Vec<PathBuf> = (0..STAKES.len()).map(|number| cluster.home(number).join("data/wal")).collect();
+    for life in fs::read_dir(kept)? {
+        logs.push(life?.path());
+    }
+    for log in &logs {
+        let before = ballots.count();
+        ballots.add(log, &electorate)?;
+        println!("{}: {} ballots not seen in another log", log.display(), ballots.count() - before);
+    }
+    ensure!(ballots.count() > 100, "{} ballots prove little", ballots.count());
+    ballots.are_consistent()
 }
