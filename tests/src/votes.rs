@@ -15,7 +15,7 @@ use alloy::{consensus::Header, primitives::keccak256};
 use alloy_rlp::Decodable;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use assent::wal::Wal;
-use assent_chain::Seal;
+use assent_chain::seal::Seal;
 use assent_consensus::{BlockInfo, Epoch, Hash, Height, Phase, Record, ValidatorIndex, ValidatorSet, View};
 use assent_genesis::Genesis;
 
