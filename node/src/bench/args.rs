@@ -5,6 +5,8 @@ use std::time::Duration;
 use alloy_primitives::B256;
 use clap::{Args, ValueEnum};
 
+use crate::cli::UsageError;
+
 /// What each transaction does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
@@ -61,7 +63,7 @@ pub struct BenchArgs {
     pub seed: u64,
     /// Private key of the account that funds the senders [default: the first development account]
     #[arg(long, value_name = "KEY", env = "ASSENT_BENCH_FUNDER", hide_env_values = true)]
-    pub funder: Option<B256>,
+    pub funder: Option<PrivateKey>,
     /// Transactions in one request at most
     #[arg(long, value_name = "N", default_value = "100", value_parser = positive)]
     pub batch: u32,
@@ -83,6 +85,32 @@ pub struct BenchArgs {
     /// Print the result as JSON (its shape is described in the source, bench/report.rs)
     #[arg(long)]
     pub json: bool,
+}
+
+/// The text of a private key. Neither `Debug` nor an error ever shows it.
+#[derive(Clone)]
+pub struct PrivateKey(String);
+
+impl std::fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PrivateKey")
+    }
+}
+
+impl From<String> for PrivateKey {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl PrivateKey {
+    /// The key itself.
+    pub(super) fn read(&self) -> Result<B256, UsageError> {
+        self.0
+            .trim()
+            .parse()
+            .map_err(|_| UsageError("--funder: expected a private key: 64 hex digits, with or without 0x".into()))
+    }
 }
 
 fn positive(text: &str) -> Result<u32, String> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, utils::format_ether};
 use anyhow::{Result, bail};
 
 use super::{
@@ -75,11 +75,12 @@ pub(super) async fn fund(
     let owned = chain::balances(node, &[funder.address]).await?[0];
     if owned < total {
         bail!(
-            "the funder {} has {owned} wei, and funding {} senders takes {total} wei: give --funder \
-             the private key of a richer account, or use fewer --senders, a lower --rate or a \
-             shorter --duration",
+            "the funder {} has {} ether, and funding {} senders takes {} ether: give --funder the \
+             private key of a richer account, or use fewer --senders, a lower --rate or a shorter --duration",
             funder.address,
-            poor.len()
+            format_ether(owned),
+            poor.len(),
+            format_ether(total)
         );
     }
     let mut done = senders.len() - poor.len();

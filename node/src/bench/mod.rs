@@ -23,7 +23,10 @@ use futures::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::args::{BenchArgs, Kind};
@@ -48,6 +51,9 @@ const HEAD_START: Duration = Duration::from_millis(200);
 /// Time between two looks at the ledger.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long a run that is broken off waits for what is under way.
+const BREAK_OFF: Duration = Duration::from_secs(5);
+
 /// What the parts of a running load share.
 struct Run {
     start: Instant,
@@ -70,9 +76,10 @@ pub async fn run(args: BenchArgs) -> Result<bool> {
 
     let heads = join_all(nodes.iter().map(chain::head)).await;
     let heads: Vec<u64> = heads.into_iter().collect::<Result<_, _>>()?;
-    let outcome = drive(&args, schedule, &nodes, &heads, plan, senders).await;
+    let interrupts = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let outcome = drive(&args, schedule, &nodes, &heads, plan, senders, interrupts).await;
 
-    let receipts = check_receipts(&args, &nodes, &outcome.run).await?;
+    let receipts = check_receipts(&args, &nodes, &outcome.run).await;
     let ledger = outcome.run.ledger.lock();
     let report = Report::new(
         &ledger,
@@ -119,8 +126,8 @@ async fn prepare_senders(
     // More senders than transactions would only be funded for nothing.
     let count = args.senders.min(schedule.total);
     let senders: Vec<Account> = (0..count).map(|index| Account::derive(args.seed, index)).collect::<Result<_>>()?;
-    let key = match args.funder {
-        Some(key) => key,
+    let key = match &args.funder {
+        Some(key) => key.read()?,
         None => first_dev_account()?,
     };
     let funder = Account::new(&key).context("--funder")?;
@@ -181,6 +188,7 @@ async fn drive(
     heads: &[u64],
     plan: Plan,
     senders: usize,
+    interrupts: Signal,
 ) -> Outcome {
     let run = Arc::new(Run {
         start: Instant::now() + HEAD_START,
@@ -209,7 +217,7 @@ async fn drive(
         })
         .collect();
 
-    let interrupted = wait_for_end(args, &schedule, &run).await;
+    let interrupted = wait_for_end(args, &schedule, &run, interrupts).await;
     run.stop_sending.cancel();
     // A task only fails by a panic, which has been printed; its part shows up as lost.
     let _ = join_all(lanes).await;
@@ -225,20 +233,23 @@ async fn drive(
 }
 
 /// Shows progress until the load has come to its end. Returns whether it was broken off.
-async fn wait_for_end(args: &BenchArgs, schedule: &Schedule, run: &Run) -> bool {
+async fn wait_for_end(args: &BenchArgs, schedule: &Schedule, run: &Run, mut interrupts: Signal) -> bool {
     let bar = bar(schedule.total.into(), "included");
-    let give_up = run.start + schedule.due(schedule.total) + args.deadline;
+    let mut give_up = run.start + schedule.due(schedule.total) + args.deadline;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
     let mut interrupted = false;
     loop {
         tokio::select! {
             _ = look.tick() => {}
-            _ = &mut interrupt, if !interrupted => {
+            _ = interrupts.recv() => {
+                if interrupted {
+                    break;
+                }
                 interrupted = true;
+                // The lanes account for what they have not sent; what is under way may still arrive.
                 run.stop_sending.cancel();
+                give_up = give_up.min(Instant::now() + BREAK_OFF);
             }
         }
         let (open, included) = {
@@ -246,15 +257,16 @@ async fn wait_for_end(args: &BenchArgs, schedule: &Schedule, run: &Run) -> bool 
             (ledger.open(), ledger.included())
         };
         bar.set_position(included);
-        if open == 0 || Instant::now() >= give_up || interrupted {
-            bar.finish_and_clear();
-            return interrupted;
+        if open == 0 || Instant::now() >= give_up {
+            break;
         }
     }
+    bar.finish_and_clear();
+    interrupted
 }
 
 /// Reads the receipts of what was included, or of an even sample.
-async fn check_receipts(args: &BenchArgs, nodes: &[JsonRpc], run: &Run) -> Result<Receipts> {
+async fn check_receipts(args: &BenchArgs, nodes: &[JsonRpc], run: &Run) -> Receipts {
     let included: Vec<_> = run.ledger.lock().included_in().collect();
     let wanted = args.receipts.unwrap_or(usize::MAX).min(included.len());
     let step = included.len().checked_div(wanted).unwrap_or(1).max(1);
@@ -264,8 +276,12 @@ async fn check_receipts(args: &BenchArgs, nodes: &[JsonRpc], run: &Run) -> Resul
     for (url, node) in nodes.iter().enumerate() {
         let own: Vec<_> = sample.iter().filter(|(_, at, ..)| *at == url).collect();
         for part in own.chunks(chain::CALLS_PER_BATCH) {
+            bar.inc(part.len() as u64);
             let hashes = part.iter().map(|(_, _, hash, _)| *hash);
-            let found = chain::receipts(node, hashes).await?;
+            let Ok(found) = chain::receipts(node, hashes).await else {
+                receipts.unread += part.len() as u64;
+                continue;
+            };
             for ((index, _, _, block), receipt) in part.iter().zip(found) {
                 receipts.checked += 1;
                 match receipt {
@@ -278,11 +294,10 @@ async fn check_receipts(args: &BenchArgs, nodes: &[JsonRpc], run: &Run) -> Resul
                     _ => receipts.wrong += 1,
                 }
             }
-            bar.inc(part.len() as u64);
         }
     }
     bar.finish_and_clear();
-    Ok(receipts)
+    receipts
 }
 
 fn load(args: &BenchArgs, terms: &Terms) -> Load {

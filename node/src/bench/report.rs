@@ -168,6 +168,8 @@ pub(super) struct Receipts {
     pub(super) failed: u64,
     /// No receipt although its block was served, or another block's number in it.
     pub(super) wrong: u64,
+    /// The node did not answer.
+    pub(super) unread: u64,
 }
 
 /// Processor time of the client.
@@ -224,7 +226,7 @@ impl Report {
             node: facts.node,
             chain_id: facts.chain_id,
             rate: Rate { offered: round(measured.planned as f64 / seconds), achieved: round(during as f64 / seconds) },
-            complete: all.included == all.planned && facts.receipts.wrong == 0 && agreement,
+            complete: all.included == all.planned && facts.receipts.wrong + facts.receipts.unread == 0 && agreement,
             transactions: Transactions { measured: measured.into(), all: all.into() },
             refusals: ledger.refusals().into_iter().map(reasons).collect(),
             retries: ledger.retries().iter().map(|(reason, count)| reasons((reason.clone(), *count))).collect(),
@@ -303,8 +305,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "Receipts       {} checked, {} failed, {} wrong",
-            self.receipts.checked, self.receipts.failed, self.receipts.wrong
+            "Receipts       {} checked, {} failed, {} wrong, {} unread",
+            self.receipts.checked, self.receipts.failed, self.receipts.wrong, self.receipts.unread
         )?;
         writeln!(
             f,
