@@ -65,8 +65,9 @@ use journal::{Journal, JournalReader};
 use pool::{Admitted, Checked, Pool};
 use sender::Changes;
 
-/// Admissions that a slow subscriber may be behind before it misses some.
-const SUBSCRIBER_BACKLOG: usize = 8_192;
+/// News that a slow subscriber may be behind before it misses some. The news hold their
+/// transactions in memory, 128 KiB each at worst, after these have left the pool.
+const SUBSCRIBER_BACKLOG: usize = 1_024;
 
 /// Journal records that are admitted at a time at start.
 const RESTORE_BATCH: usize = 1_024;
@@ -396,7 +397,8 @@ impl Mempool {
         self.lock().stale_at(Instant::now(), older_than, count)
     }
 
-    /// News of the pool from now on. A receiver that falls behind by thousands misses some.
+    /// News of the pool from now on. A receiver that falls behind by more than a thousand misses
+    /// some.
     pub fn subscribe(&self) -> broadcast::Receiver<PoolEvent> {
         self.shared.events.subscribe()
     }

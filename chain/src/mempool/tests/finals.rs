@@ -181,3 +181,32 @@ fn limits_of_a_block_are_rules_of_the_chain() {
     assert_eq!(rules.tx_gas_limit_cap, Some(1 << 24));
     assert_eq!(PoolRules::new(1, SpecId::PRAGUE, 0, 0, 1).tx_gas_limit_cap, None);
 }
+
+/// Admissions race with final blocks: an account that was read before a block and used after it
+/// would leave a used nonce in the pool.
+#[test]
+fn admission_during_final_blocks() {
+    let (pool, accounts) = pool();
+    std::thread::scope(|scope| {
+        for part in 0..3u64 {
+            let pool = &pool;
+            scope.spawn(move || {
+                for nonce in 0..300 {
+                    for sender in 0..4 {
+                        // Most are refused: their nonce is used or taken already.
+                        let draft = Draft::new(sender, nonce).value(part);
+                        let _ = pool.add(draft.recovered(), Origin::Peer);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for nonce in 1..=300 {
+                let touched: Vec<_> = (0..4).map(|sender| accounts.set(sender, nonce, PLENTY)).collect();
+                pool.on_final(&[], &touched);
+            }
+        });
+    });
+    check_invariants(&pool.lock().pool);
+    assert!(pool.is_empty(), "all nonces are used");
+}

@@ -38,42 +38,47 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Worth and number of each sender's executable transactions: the lowest tip of them.
-fn standing(pool: &Mempool) -> BTreeMap<Address, (u128, usize)> {
+/// Worth of each executable transaction, and its place among its sender's, from 1.
+type Standing = BTreeMap<(Address, u64), (u128, usize)>;
+
+fn standing(pool: &Mempool) -> Standing {
     let state = pool.lock();
     let queues = state.pool.senders.iter();
     queues
-        .filter_map(|(sender, queue)| Some((*sender, (queue.executable.back()?.floor, queue.executable.len()))))
+        .flat_map(|(sender, queue)| {
+            let entries = queue.executable.iter().enumerate();
+            entries.map(|(i, entry)| ((*sender, entry.tx.nonce()), (entry.floor, i + 1)))
+        })
         .collect()
 }
 
-/// What may have left for a newcomer.
+/// What may have left for an admitted newcomer: nothing executable for a queued one or before a
+/// queued one; only last ones; and only such that were worth less, or equally much from a sender
+/// that held more.
 fn check_evictions(
     before: &(Contents, Contents),
     after: &(Contents, Contents),
-    standing: &BTreeMap<Address, (u128, usize)>,
+    standing: &Standing,
     newcomer: (Address, u64),
     pool: &Mempool,
 ) {
     let (executable, queued) = after;
-    let gone = before.0.iter().filter(|((sender, nonce), hash)| {
-        (*sender, *nonce) != newcomer && !executable.values().chain(queued.values()).any(|h| h == *hash)
-    });
-    let gone: Vec<_> = gone.map(|(key, _)| *key).collect();
+    let stays = |key: &(Address, u64)| executable.contains_key(key) || queued.contains_key(key);
+    let gone: Vec<_> = before.0.keys().filter(|key| !stays(key)).collect();
     if gone.is_empty() {
         return;
     }
     assert!(executable.contains_key(&newcomer), "an executable one went for a queued one");
-    assert!(queued.keys().all(|(sender, _)| *sender == newcomer.0), "an executable one went before a queued one");
-    let worth = {
-        let state = pool.lock();
-        state.pool.executable_at(newcomer.0, newcomer.1).unwrap().floor
-    };
-    for (sender, _) in gone {
-        let (floor, count) = standing[&sender];
-        let other = standing.get(&newcomer.0).map_or(0, |(_, count)| *count);
-        assert!(sender != newcomer.0);
-        assert!(floor < worth || count > other || worth > 0, "one went for an equal");
+    let own = queued.keys().all(|(sender, _)| *sender == newcomer.0);
+    assert!(own, "an executable one went before a queued one");
+    let worth = pool.lock().pool.executable_at(newcomer.0, newcomer.1).unwrap().floor;
+    let own = standing.keys().filter(|(sender, _)| *sender == newcomer.0).count();
+    let own = if before.0.contains_key(&newcomer) { own } else { own + 1 };
+    for (sender, nonce) in gone {
+        assert_ne!(*sender, newcomer.0);
+        assert!(!executable.contains_key(&(*sender, nonce + 1)), "only last ones go");
+        let (floor, place) = standing[&(*sender, *nonce)];
+        assert!(floor < worth || (floor == worth && place > own), "one went for an equal");
     }
 }
 
