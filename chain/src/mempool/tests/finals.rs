@@ -1,13 +1,17 @@
 //! What final blocks, new rules and time do to the pool.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use revm::primitives::hardfork::SpecId;
 
-use crate::mempool::testing::{BLOCK_GAS, CHAIN_ID, Draft, PLENTY, address, check_invariants, contents, pool};
-use crate::mempool::{Mempool, Origin, PoolError, PoolEvent, PoolRules};
+use crate::mempool::testing::{
+    Accounts, BLOCK_GAS, CHAIN_ID, Draft, PLENTY, address, check_invariants, contents, pool, rules,
+};
+use crate::mempool::{Account, AccountSource, Mempool, MempoolLimits, Origin, PoolError, PoolEvent, PoolRules};
 
 fn add(pool: &Mempool, draft: &Draft) -> B256 {
     let outcome = pool.add(draft.recovered(), Origin::Peer).unwrap();
@@ -182,8 +186,37 @@ fn limits_of_a_block_are_rules_of_the_chain() {
     assert_eq!(PoolRules::new(1, SpecId::PRAGUE, 0, 0, 1).tx_gas_limit_cap, None);
 }
 
-/// Admissions race with final blocks: an account that was read before a block and used after it
-/// would leave a used nonce in the pool.
+/// Reads an account and then has a block become final before it answers, once.
+#[derive(Default)]
+struct Overtaken {
+    accounts: Accounts,
+    pool: OnceLock<Weak<Mempool>>,
+}
+
+impl AccountSource for Overtaken {
+    fn account(&self, address: Address) -> Result<Account, Box<dyn std::error::Error + Send + Sync>> {
+        let account = self.accounts.account(address)?;
+        if account.nonce == 0 {
+            let pool = self.pool.get().unwrap().upgrade().unwrap();
+            pool.on_final(&[], &[self.accounts.set(1, 1, PLENTY)]);
+        }
+        Ok(account)
+    }
+}
+
+#[test]
+fn an_account_that_a_block_overtakes_is_read_again() {
+    let source = Arc::new(Overtaken::default());
+    let pool = Mempool::open(MempoolLimits::default(), rules(), source.clone(), None).unwrap();
+    let pool = Arc::new(pool);
+    source.pool.set(Arc::downgrade(&pool)).unwrap();
+    let error = pool.add(Draft::new(1, 0).recovered(), Origin::Peer).unwrap_err();
+    assert_eq!(error, PoolError::NonceTooLow { expected: 1, got: 0 });
+    assert_eq!(source.accounts.reads.load(Ordering::Relaxed), 2);
+    add(&pool, &Draft::new(1, 1));
+}
+
+/// The same with threads, however they fall.
 #[test]
 fn admission_during_final_blocks() {
     let (pool, accounts) = pool();
