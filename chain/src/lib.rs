@@ -26,6 +26,9 @@ pub mod storage;
 pub mod transaction;
 pub mod trie;
 
+#[cfg(test)]
+mod state_tests;
+
 pub use block::Block;
 pub use chain::{
     BlockError, BuildError, BuildRequest, Chain, ChainOptions, ExecutedBlock, FinalizeError, Head, ImportError,

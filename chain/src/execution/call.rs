@@ -1,29 +1,21 @@
 //! Running a call that leaves no trace: `eth_call` and the trials of `eth_estimateGas`.
 //!
-//! A call may come from anybody and for any gas up to a cap, so it may run for long. It is aborted
-//! at a deadline without an inspector: jumps and calls, without which no code runs long, count
-//! steps and look at the clock now and then.
+//! A call may come from anybody and for any gas up to a cap, so it may run for long; it is aborted
+//! at a deadline.
 
 use std::time::Instant;
 
 use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
-use revm::bytecode::opcode::{CALL, CALLCODE, DELEGATECALL, JUMP, JUMPI, STATICCALL};
+use revm::context::TxEnv;
 use revm::context::either::Either;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
-use revm::context::{BlockEnv, CfgEnv, Context, Journal, TxEnv};
-use revm::handler::instructions::EthInstructions;
-use revm::interpreter::instructions::{contract, control};
-use revm::interpreter::interpreter::EthInterpreter;
-use revm::interpreter::{Instruction, InstructionContext, InstructionExecResult, InstructionResult};
-use revm::{ExecuteEvm, MainBuilder, MainnetEvm};
 
 use super::BlockContext;
+use super::deadline::Deadline;
+use super::evm::Evm;
 use crate::state::{BlockState, StateError, StateView};
-
-/// Jumps and calls between two looks at the clock; some tens of microseconds.
-const STEPS_PER_LOOK: u32 = 2048;
 
 /// What to run. What is left out is what makes sense for a call that nobody pays for.
 #[derive(Clone, Debug, Default)]
@@ -133,30 +125,8 @@ pub(super) struct Run {
 
 /// Runs the same request once or several times.
 pub(super) struct Runner {
-    evm: MainnetEvm<CallContext>,
+    evm: Evm,
     tx: TxEnv,
-}
-
-type CallContext = Context<BlockEnv, TxEnv, CfgEnv, BlockState, Journal<BlockState>, Deadline>;
-
-/// When to give up; part of revm's context, where instructions see it.
-#[derive(Debug, Default)]
-struct Deadline {
-    at: Option<Instant>,
-    steps: u32,
-    expired: bool,
-}
-
-impl Deadline {
-    fn step(&mut self) -> InstructionExecResult {
-        self.steps += 1;
-        if self.steps >= STEPS_PER_LOOK {
-            self.steps = 0;
-            self.expired = self.expired || self.at.is_some_and(|at| Instant::now() >= at);
-        }
-        // The frame fails, and so does each frame above at its next step.
-        if self.expired { Err(InstructionResult::OutOfGas) } else { Ok(()) }
-    }
 }
 
 impl Runner {
@@ -173,12 +143,8 @@ impl Runner {
         cfg.disable_block_gas_limit = true;
         cfg.disable_base_fee = tx.gas_price == 0;
         cfg.tx_gas_limit_cap = Some(u64::MAX);
-        let mut context: CallContext = Context::new(BlockState::new(view.clone()), block.spec);
-        context.cfg = cfg;
-        context.block = block.block_env();
-        context.chain.at = deadline;
-        let mut evm = context.build_mainnet();
-        count_steps(&mut evm.instruction);
+        let mut evm = Evm::new(BlockState::new(view.clone()), cfg, block.block_env());
+        evm.set_deadline(Deadline::at(deadline));
         Ok(Self { evm, tx })
     }
 
@@ -190,7 +156,7 @@ impl Runner {
     pub(super) fn run(&mut self, gas: u64) -> Result<Run, CallError> {
         let tx = TxEnv { gas_limit: gas, ..self.tx.clone() };
         let result = self.evm.transact(tx);
-        if self.evm.ctx.chain.expired {
+        if self.evm.expired() {
             return Err(CallError::TimedOut);
         }
         match result {
@@ -279,29 +245,4 @@ fn geth_text(invalid: &InvalidTransaction) -> String {
         InvalidTransaction::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
         other => other.to_string(),
     }
-}
-
-type Host<'a> = InstructionContext<'a, CallContext, EthInterpreter>;
-
-/// Puts a step before every instruction that can make code run long.
-fn count_steps(instructions: &mut EthInstructions<EthInterpreter, CallContext>) {
-    fn jump(context: Host<'_>) -> InstructionExecResult {
-        context.host.chain.step()?;
-        control::jump(context)
-    }
-    fn jumpi(context: Host<'_>) -> InstructionExecResult {
-        context.host.chain.step()?;
-        control::jumpi(context)
-    }
-    fn call<const KIND: u8>(context: Host<'_>) -> InstructionExecResult {
-        context.host.chain.step()?;
-        contract::call::<KIND, _, _>(context)
-    }
-    let table = instructions.instruction_table_mut();
-    table[usize::from(JUMP)] = Instruction::new(jump);
-    table[usize::from(JUMPI)] = Instruction::new(jumpi);
-    table[usize::from(CALL)] = Instruction::new(call::<CALL>);
-    table[usize::from(CALLCODE)] = Instruction::new(call::<CALLCODE>);
-    table[usize::from(DELEGATECALL)] = Instruction::new(call::<DELEGATECALL>);
-    table[usize::from(STATICCALL)] = Instruction::new(call::<STATICCALL>);
 }

@@ -2,16 +2,14 @@
 
 use alloy_primitives::Address;
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
-use revm::context::{BlockEnv, CfgEnv, Context, ContextTr, TxEnv};
-use revm::handler::MainnetContext;
-use revm::{Database, DatabaseCommit, ExecuteEvm, MainBuilder, MainnetEvm};
+use revm::context::{BlockEnv, CfgEnv, TxEnv};
+use revm::{Database, DatabaseCommit};
 
 use super::environment::{effective_gas_price, tx_env};
+use super::evm::Evm;
 use super::{BlockContext, Receipt};
 use crate::state::{BlockState, StateDiff, StateError};
 use crate::transaction::Recovered;
-
-type BlockEvm = MainnetEvm<MainnetContext<BlockState>>;
 
 /// Why a transaction cannot be in the block at this place.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +44,7 @@ pub(crate) struct Executed {
 
 /// Runs transactions upon a state that they share.
 pub(crate) struct Executor {
-    evm: BlockEvm,
+    evm: Evm,
     receipts: Vec<Receipt>,
     gas_used: u64,
     gas_limit: u64,
@@ -63,10 +61,8 @@ impl Executor {
     /// The same for any environment; the public state tests come with their own.
     pub(crate) fn with_environment(state: BlockState, cfg: CfgEnv, block: BlockEnv, min_gas_price: u64) -> Self {
         let (gas_limit, base_fee) = (block.gas_limit, block.basefee);
-        let mut context: MainnetContext<BlockState> = Context::new(state, cfg.spec);
-        context.cfg = cfg;
-        context.block = block;
-        Self { evm: context.build_mainnet(), receipts: Vec::new(), gas_used: 0, gas_limit, base_fee, min_gas_price }
+        let evm = Evm::new(state, cfg, block);
+        Self { evm, receipts: Vec::new(), gas_used: 0, gas_limit, base_fee, min_gas_price }
     }
 
     /// Gas that is left in the block.
@@ -76,7 +72,7 @@ impl Executor {
 
     /// An account's nonce at this point of the block.
     pub(crate) fn nonce(&mut self, address: Address) -> Result<u64, StateError> {
-        Ok(self.evm.db_mut().basic(address)?.map_or(0, |account| account.nonce))
+        Ok(self.evm.state_mut().basic(address)?.map_or(0, |account| account.nonce))
     }
 
     /// Runs a transaction. On an error nothing has changed, and another one may be tried.
@@ -117,13 +113,13 @@ impl Executor {
             EVMError::Database(error) => TransactionFault::State(error),
             other => TransactionFault::Internal(other.to_string()),
         })?;
-        self.evm.db_mut().commit(outcome.state);
+        self.evm.state_mut().commit(outcome.state);
         Ok(outcome.result)
     }
 
     /// What it all came to.
     pub(crate) fn finish(self) -> Executed {
-        let state = self.evm.ctx.journaled_state.database;
+        let state = self.evm.into_state();
         Executed { diff: state.into_diff(), receipts: self.receipts, gas_used: self.gas_used }
     }
 }

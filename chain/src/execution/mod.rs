@@ -13,8 +13,10 @@
 //! whose result is then an error and nothing else), no order of a map, no thread.
 
 mod call;
+mod deadline;
 mod environment;
 mod estimate;
+mod evm;
 mod executor;
 mod fork;
 mod receipt;

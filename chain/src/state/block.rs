@@ -67,6 +67,18 @@ impl BlockState {
         StateDiff { accounts, code: self.code }
     }
 
+    /// Whether an account without code and nonce has storage all the same.
+    pub(crate) fn has_storage(&mut self, address: Address) -> Result<bool, StateError> {
+        let account = self.load(address)?;
+        if account.slots.values().any(|slot| !slot.new.is_zero()) {
+            return Ok(true);
+        }
+        if account.wiped || account.new.is_none() {
+            return Ok(false);
+        }
+        self.parent.has_storage(&address)
+    }
+
     fn load(&mut self, address: Address) -> Result<&mut CachedAccount, StateError> {
         match self.accounts.entry(address) {
             Entry::Occupied(entry) => Ok(entry.into_mut()),

@@ -98,6 +98,23 @@ impl StateView {
         }
     }
 
+    /// Whether an account without code and nonce has storage. Nobody writes to such an account's
+    /// storage: what the genesis put there stays until the account goes away.
+    pub(crate) fn has_storage(&self, address: &Address) -> Result<bool, StateError> {
+        for block in &self.overlays {
+            let Some(diff) = block.diff().accounts.get(address) else { continue };
+            if diff.slots.values().any(|slot| !slot.new.is_zero()) {
+                return Ok(true);
+            }
+            if diff.wiped || diff.new.is_none() {
+                return Ok(false);
+            }
+        }
+        let stored = self.store.has_slots(address)?;
+        let wiped = self.look_back(|block| block.diff().accounts.get(address).filter(|diff| diff.wiped).map(|_| ()))?;
+        if wiped.is_some() { Err(self.pruned(self.base)) } else { Ok(stored) }
+    }
+
     /// Code by its hash.
     pub fn code_by_hash(&self, hash: &B256) -> Result<Bytecode, StateError> {
         if *hash == KECCAK_EMPTY {

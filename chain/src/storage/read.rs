@@ -196,6 +196,13 @@ impl Store {
         schema::decode_slot(&bytes).ok_or_else(|| malformed(schema::STORAGE, &key, "more than 32 bytes"))
     }
 
+    /// Whether an account has storage.
+    pub(crate) fn has_slots(&self, address: &Address) -> Result<bool, StorageError> {
+        let mode = rocksdb::IteratorMode::From(address.as_slice(), rocksdb::Direction::Forward);
+        let first = self.db.iterator_cf(self.column(schema::STORAGE), mode).next().transpose()?;
+        Ok(first.is_some_and(|(key, _)| key.starts_with(address.as_slice())))
+    }
+
     pub(crate) fn code(&self, hash: &B256) -> Result<Option<Bytecode>, StorageError> {
         if let Some(code) = self.codes.get(hash) {
             return Ok(Some(code));
@@ -213,5 +220,20 @@ impl NodeSource for Store {
     fn node(&self, owner: Owner, path: &Nibbles) -> Result<Option<Bytes>, StorageError> {
         let (column, key) = schema::node_key(owner, path);
         Ok(self.get(column, &key)?.map(|bytes| Bytes::copy_from_slice(&bytes)))
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    pub(crate) fn count_state_entries(&self) -> Result<usize, StorageError> {
+        let columns = [schema::ACCOUNTS, schema::STORAGE, schema::ACCOUNT_TRIE, schema::STORAGE_TRIE];
+        let mut count = 0;
+        for column in columns {
+            for entry in self.db.iterator_cf(self.column(column), rocksdb::IteratorMode::Start) {
+                entry?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 }
