@@ -9,6 +9,7 @@ mod value;
 
 use std::{fs, path::PathBuf};
 
+use assent_chain::ChainOptions;
 use figment::{
     Figment, Metadata, Profile, Provider,
     error::Kind,
@@ -129,6 +130,13 @@ impl NodeConfig {
             accept_lost_memory_risk: false,
             home,
         })
+    }
+}
+
+impl NodeConfig {
+    /// What the chain is opened with.
+    pub fn chain_options(&self) -> ChainOptions {
+        ChainOptions { mempool: self.mempool.limits(), mempool_journal: Some(self.home.data().join("mempool.journal")) }
     }
 }
 
@@ -314,6 +322,7 @@ mod tests {
         assert_eq!(config.rpc, RpcSettings::default());
         assert_eq!(config.rpc.server(), assent_rpc::RpcConfig::default());
         assert_eq!(config.p2p, P2pSettings::default());
+        assert_eq!(config.chain_options().mempool, assent_chain::mempool::MempoolLimits::default());
         assert!(!config.validator);
     }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use assent_chain::mempool::MempoolLimits;
 use assent_rpc::RpcConfig;
 use bytesize::ByteSize;
 use libp2p::Multiaddr;
@@ -197,11 +198,24 @@ pub struct MempoolSettings {
 
 impl Default for MempoolSettings {
     fn default() -> Self {
+        let limits = MempoolLimits::default();
         Self {
-            max_transactions: 50_000,
-            max_bytes: ByteSize::mib(96),
-            max_executable_per_sender: 8_192,
-            max_queued_per_sender: 1_024,
+            max_transactions: limits.transactions,
+            max_bytes: ByteSize(limits.bytes as u64),
+            max_executable_per_sender: limits.executable_per_sender,
+            max_queued_per_sender: limits.queued_per_sender,
+        }
+    }
+}
+
+impl MempoolSettings {
+    /// The limits as the chain's crate takes them.
+    pub fn limits(&self) -> MempoolLimits {
+        MempoolLimits {
+            transactions: self.max_transactions,
+            bytes: usize::try_from(self.max_bytes.as_u64()).unwrap_or(usize::MAX),
+            executable_per_sender: self.max_executable_per_sender,
+            queued_per_sender: self.max_queued_per_sender,
         }
     }
 }
