@@ -28,7 +28,7 @@ use std::{
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
-    time::{interval, sleep, timeout},
+    time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -150,6 +150,13 @@ impl Connection {
     }
 }
 
+/// Ticks that do not make up for those that were missed while the process stood still.
+fn unhurried(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 /// Why two nodes did not get acquainted.
 enum Unmet {
     /// They belong to different networks; both know by now.
@@ -245,7 +252,7 @@ async fn serve_accepted(
     tasks.spawn(listen(shared.clone(), peer.clone(), connection.clone(), read, answer));
     let mut receiving: [Option<AbortHandle>; Lane::COUNT] = Default::default();
     let silence = shared.timing.silence;
-    let mut check = interval(silence / 8);
+    let mut check = unhurried(silence / 8);
     loop {
         tokio::select! {
             biased;
@@ -281,7 +288,7 @@ async fn beat(
     mut stream: WriteHalf<Stream>,
     mut pongs: mpsc::Receiver<u64>,
 ) {
-    let mut ticks = interval(shared.timing.heartbeat);
+    let mut ticks = unhurried(shared.timing.heartbeat);
     let mut number = 0;
     loop {
         let word = tokio::select! {

@@ -216,6 +216,7 @@ impl Peer {
         let mut state = self.state.write();
         let changed = state.refused.as_deref() != Some(reason);
         state.refused = Some(reason.to_owned());
+        state.last_error = Some(reason.to_owned());
         self.dialling.lock().put_off(Instant::now(), shared.timing.refused_retry);
         if self.refused_logs.permits(Instant::now()) || changed {
             tracing::error!(peer = %state.spec.name, key = %self.key, address = %connection.remote, "refused peer: {reason}");
@@ -254,7 +255,7 @@ impl Peer {
     pub(crate) fn warn_if_away(&self, now: Instant, local: &PublicKey, after: Duration) {
         let state = self.state.read();
         let away = now.saturating_duration_since(state.since);
-        if !state.accepted.is_empty() || state.refused.is_some() || away < after || !self.away_logs.permits(now) {
+        if !state.accepted.is_empty() || away < after || !self.away_logs.permits(now) {
             return;
         }
         let addresses: Vec<String> = state.spec.addresses.iter().map(Multiaddr::to_string).collect();

@@ -255,7 +255,8 @@ impl ConnectionHandler for Handler {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, .. }) => {
                 // A peer that opens more than it may loses the stream that is too many.
-                if self.arrived.try_send(protocol).is_err() {
+                let dropped = self.arrived.try_send(protocol).is_err();
+                if dropped {
                     tracing::debug!("dropped a stream: the peer opens more than are served");
                 }
             }

@@ -42,7 +42,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    time::{interval, sleep, sleep_until, timeout},
+    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 /// Connections to one peer: both may dial at once. One more closes the oldest, which is likely dead.
@@ -141,6 +141,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         let shared = self.shared.clone();
         let mut round = interval(ROUND);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next = self.dial_who_is_due();
             tokio::select! {

@@ -192,8 +192,10 @@ async fn nothing_is_processed_before_the_hello() {
     let (victim, mut events) = victim(Timing::default()).await;
     let mut rogue = Rogue::new();
     let streams = rogue.connect(&victim).await;
-    let mut lane = streams.opener.open(Purpose::Lane(Lane::ConsensusSmall)).await.unwrap();
-    let _ = frame::write_frames(&mut lane, &[Bytes::from_static(b"vote")], DEADLINE).await;
+    // The victim may have closed the connection before this side knows that the stream stands.
+    if let Ok(mut lane) = streams.opener.open(Purpose::Lane(Lane::ConsensusSmall)).await {
+        let _ = frame::write_frames(&mut lane, &[Bytes::from_static(b"vote")], DEADLINE).await;
+    }
     rogue.is_closed().await;
     let status = victim.peer(&key(ROGUE)).unwrap();
     assert!(!status.connected);
@@ -239,7 +241,7 @@ async fn a_second_hello_ends_the_connection() {
     let (victim, mut events) = victim(Timing::default()).await;
     let mut rogue = Rogue::new();
     let (streams, _heart) = rogue.meet(&victim).await;
-    let _second = streams.opener.open(Purpose::Hello).await.unwrap();
+    let _second = streams.opener.open(Purpose::Hello).await;
     assert!(disconnected(&mut events).await.contains("hello twice"));
 }
 
