@@ -100,7 +100,7 @@ pub async fn run(args: DevnetArgs) -> Result<()> {
     for name in killed {
         eprintln!("{name} did not stop in time and was killed");
     }
-    prepared.finish()?;
+    prepared.finish(served.is_ok())?;
     served
 }
 
@@ -150,7 +150,7 @@ impl Prepared {
             }
             None => create(args, &path)?,
         };
-        // Children run in the same folder as this process, yet their homes are told to scripts.
+        // Absolute, because scripts are told the homes and may run elsewhere.
         let path = fs::canonicalize(&path).with_context(|| format!("cannot resolve {}", path.display()))?;
         let folder = NetworkFolder::open(&path)?.unwrap_or(folder);
         let lock = lock(&path)?;
@@ -177,10 +177,14 @@ impl Prepared {
         homes.map(|((node, home), ports)| Node::start(&node.name, home, ports, &peers)).collect()
     }
 
-    /// Removes a temporary folder.
-    fn finish(self) -> Result<()> {
+    /// Removes a temporary folder, or keeps it for whoever wants to know what went wrong.
+    fn finish(self, well: bool) -> Result<()> {
         match self.temporary {
-            Some(folder) => folder.close().context("cannot remove the temporary folder"),
+            Some(folder) if well => folder.close().context("cannot remove the temporary folder"),
+            Some(folder) => {
+                eprintln!("the folder is kept, with the logs: {}", folder.keep().display());
+                Ok(())
+            }
             None => Ok(()),
         }
     }
