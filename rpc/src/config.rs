@@ -18,7 +18,8 @@ pub struct RpcConfig {
     /// Host names that a request may name in its `Host` header, against DNS rebinding from a
     /// browser; `*` allows any. Empty: `localhost` and any IP address.
     pub hosts: Vec<String>,
-    /// Origins from which browsers may call, `*` for any. Empty: no page of another origin may.
+    /// Origins from which browsers may call, `*` for any. Empty: pages that this machine serves
+    /// (`localhost`, any port).
     pub cors: Vec<String>,
     /// Bytes of a request.
     pub max_body: u32,

@@ -4,14 +4,31 @@
 //! This crate reads the chain, hands raw transactions to the node and turns answers into the
 //! shapes that Ethereum's tools expect. It decides nothing: no consensus, no admission to the
 //! mempool, no network to other nodes.
+//!
+//! A request passes `server` (sockets), `http` (hosts, origins, content types), `middleware`
+//! (rates, deadlines, metrics), `params` (reading its parameters), and ends in the file of its
+//! namespace: `eth`, `net`, `web3`, `assent`.
 
+mod assent;
 mod backend;
 mod config;
+mod errors;
+mod eth;
+mod heavy;
+mod http;
 pub mod limits;
+mod methods;
+mod middleware;
+mod net;
+mod params;
+mod rate_limit;
+mod server;
 mod status;
+mod web3;
 
-pub use backend::{Submission, SubmitError};
+pub use backend::{Backend, Submission, SubmitError};
 pub use config::RpcConfig;
+pub use server::{RpcError, RpcHandle, serve};
 pub use status::{
     Abstention, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncProgress,
     SyncStatus,

@@ -57,6 +57,11 @@ pub const MAX_FEE_HISTORY_BLOCKS: u64 = 1_024;
 /// Percentiles that one `eth_feeHistory` may ask for (Geth's limit).
 pub const MAX_FEE_HISTORY_PERCENTILES: usize = 100;
 
+/// Blocks after a block that are searched for the certificate that made it final with them. Blocks
+/// become final without one of their own when a certificate was lost on the way; one is enough for
+/// all before it, and consensus never has that many that are not final.
+pub const MAX_CERTIFICATE_SEARCH: u64 = 256;
+
 /// Addresses that one log filter may name.
 pub const MAX_LOG_ADDRESSES: usize = 1_000;
 
@@ -65,6 +70,9 @@ pub const MAX_LOG_TOPICS: usize = 1_000;
 
 /// Time that a browser may keep the answer to a preflight request.
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(600);
+
+/// Time for the body of a request to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time in which a body that is too large is read on, before the connection is closed.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

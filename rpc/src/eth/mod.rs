@@ -1,0 +1,83 @@
+//! The namespace `eth`.
+//!
+//! | file | what it answers |
+//! |---|---|
+//! | `blocks` | blocks and receipts of blocks, and the shapes of all of them |
+//! | `transactions` | sending and finding transactions, receipts |
+//! | `state` | balances, nonces, code, storage |
+//! | `call` | executions without trace |
+//! | `fees` | prices |
+//! | `logs` | searching logs |
+//! | `subscriptions` | new blocks, logs and pending transactions over WebSocket |
+//! | `reader` | the chain as these see it: tags, hashes, what is missing |
+
+pub(crate) mod blocks;
+mod call;
+mod fees;
+mod logs;
+pub(crate) mod reader;
+mod state;
+mod subscriptions;
+mod transactions;
+
+use alloy_primitives::{Address, U64};
+use serde_json::{Value, json};
+
+use crate::{
+    errors::CallError,
+    methods::{Api, ONCE, Registrar},
+    params::Args,
+    status::SyncStatus,
+};
+
+pub(crate) fn register(methods: &mut Registrar) {
+    methods.quick("eth_chainId", 0, chain_id);
+    methods.quick("eth_syncing", 0, syncing);
+    methods.quick("eth_accounts", 0, accounts);
+    methods.quick("eth_blockNumber", 0, blocks::block_number);
+    methods.quick("eth_gasPrice", 0, fees::gas_price);
+    methods.quick("eth_maxPriorityFeePerGas", 0, fees::max_priority_fee_per_gas);
+    methods.quick("eth_getBalance", 2, state::balance);
+    methods.quick("eth_getTransactionCount", 2, state::transaction_count);
+    methods.quick("eth_getCode", 2, state::code);
+    methods.quick("eth_getStorageAt", 3, state::storage_at);
+    methods.quick("eth_getUncleCountByBlockNumber", 1, blocks::uncle_count_by_number);
+    methods.quick("eth_getUncleCountByBlockHash", 1, blocks::uncle_count_by_hash);
+    methods.quick("eth_getTransactionByHash", 1, transactions::by_hash);
+    methods.quick("eth_getTransactionReceipt", 1, transactions::receipt);
+    methods.blocking("eth_getBlockByNumber", 2, blocks::by_number);
+    methods.blocking("eth_getBlockByHash", 2, blocks::by_hash);
+    methods.blocking("eth_getBlockReceipts", 1, blocks::receipts);
+    methods.blocking("eth_getBlockTransactionCountByNumber", 1, blocks::transaction_count_by_number);
+    methods.blocking("eth_getBlockTransactionCountByHash", 1, blocks::transaction_count_by_hash);
+    methods.blocking("eth_getTransactionByBlockNumberAndIndex", 2, transactions::by_number_and_index);
+    methods.blocking("eth_getTransactionByBlockHashAndIndex", 2, transactions::by_block_hash_and_index);
+    methods.heavy("eth_call", call::CALL_PARAMS, call::call);
+    methods.heavy("eth_estimateGas", call::CALL_PARAMS, call::estimate_gas);
+    methods.heavy("eth_feeHistory", 3, fees::fee_history);
+    methods.heavy("eth_getLogs", 1, logs::get_logs);
+    let send_raw = |params, api, _| transactions::send_raw(params, api);
+    methods.module.register_async_method("eth_sendRawTransaction", send_raw).expect(ONCE);
+    subscriptions::register(methods);
+}
+
+fn chain_id(api: &Api, _: &Args) -> Result<U64, CallError> {
+    Ok(U64::from(api.backend.genesis.chain_id()))
+}
+
+/// The node holds no accounts of its users.
+fn accounts(_: &Api, _: &Args) -> Result<Vec<Address>, CallError> {
+    Ok(Vec::new())
+}
+
+fn syncing(api: &Api, _: &Args) -> Result<Value, CallError> {
+    let hex = |number: u64| format!("{number:#x}");
+    Ok(match api.backend.status.borrow().syncing {
+        SyncStatus::Synced => json!(false),
+        SyncStatus::Syncing(progress) => json!({
+            "startingBlock": hex(progress.starting_block),
+            "currentBlock": hex(progress.current_block),
+            "highestBlock": hex(progress.highest_block),
+        }),
+    })
+}

@@ -1,0 +1,171 @@
+//! The chain as the methods see it: which block a tag or a hash names, and whole blocks with their
+//! receipts.
+//!
+//! Finality is instant, so latest, safe, finalized and pending are all the head; only the nonce of
+//! an account differs between them, by the transactions in the mempool.
+
+use std::sync::Arc;
+
+use alloy_consensus::Header;
+use alloy_eips::BlockId;
+use alloy_primitives::{Address, B256, Bytes};
+use assent_chain::{
+    Chain,
+    block::RecoveredBlock,
+    chain::{ExecutedBlock, FinalHeader, FinalReceipt, FinalTransaction},
+    execution::{BlockContext, Receipt},
+    state::StateView,
+    storage::StorageError,
+    transaction::Recovered,
+};
+
+use crate::{errors::CallError, limits::MAX_CERTIFICATE_SEARCH, methods::Api};
+
+/// A final block with what came of its transactions.
+#[derive(Clone, Debug)]
+pub(crate) struct FullBlock {
+    block: Arc<RecoveredBlock>,
+    receipts: Arc<Vec<Receipt>>,
+}
+
+impl From<&ExecutedBlock> for FullBlock {
+    fn from(executed: &ExecutedBlock) -> Self {
+        Self { block: executed.block().clone(), receipts: executed.receipts().clone() }
+    }
+}
+
+impl FullBlock {
+    pub(crate) fn hash(&self) -> B256 {
+        self.block.hash()
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.block.number()
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        self.block.header()
+    }
+
+    pub(crate) fn transactions(&self) -> &[Arc<Recovered>] {
+        self.block.transactions()
+    }
+
+    pub(crate) fn receipts(&self) -> &[Receipt] {
+        &self.receipts
+    }
+
+    /// Bytes as Ethereum counts them.
+    pub(crate) fn size(&self) -> usize {
+        self.block.ethereum_size()
+    }
+}
+
+/// See the module. All calls block for a read or a few.
+pub(crate) struct Reader<'a> {
+    chain: &'a Chain,
+}
+
+impl From<StorageError> for CallError {
+    fn from(error: StorageError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(api: &'a Api) -> Self {
+        Self { chain: &api.backend.chain }
+    }
+
+    pub(crate) fn head_number(&self) -> u64 {
+        self.chain.head().number
+    }
+
+    /// The header of a block; `None` if there is no such block.
+    pub(crate) fn header(&self, id: BlockId) -> Result<Option<FinalHeader>, CallError> {
+        match self.chain.resolve(id)? {
+            Some(number) => self.known_header(number).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The header of a block that must be there: its number is not above the head's.
+    pub(crate) fn known_header(&self, number: u64) -> Result<FinalHeader, CallError> {
+        self.chain.header_by_number(number)?.ok_or_else(|| absent(number, "header"))
+    }
+
+    /// A block with its receipts; `None` if there is no such block.
+    pub(crate) fn full(&self, id: BlockId) -> Result<Option<FullBlock>, CallError> {
+        match self.chain.resolve(id)? {
+            Some(number) => self.known_block(number).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A block that must be there: its number is not above the head's.
+    pub(crate) fn known_block(&self, number: u64) -> Result<FullBlock, CallError> {
+        let block = self.chain.block_by_number(number)?.ok_or_else(|| absent(number, "body"))?;
+        let receipts = self.chain.receipts(number)?.ok_or_else(|| absent(number, "receipts"))?;
+        Ok(FullBlock { block, receipts })
+    }
+
+    /// The state after a block.
+    pub(crate) fn state(&self, id: BlockId) -> Result<StateView, CallError> {
+        Ok(self.chain.state_at(id)?)
+    }
+
+    /// The state after a block, and that block as what executions upon it see.
+    pub(crate) fn execution(&self, id: BlockId) -> Result<(StateView, BlockContext), CallError> {
+        let view = self.state(id)?;
+        let context = self.chain.spec().context(&self.known_header(view.number())?.header);
+        Ok((view, context))
+    }
+
+    /// The next nonce of an account, counting its transactions in the mempool.
+    pub(crate) fn pending_nonce(&self, address: &Address) -> Result<u64, CallError> {
+        match self.chain.pool().pending_nonce(*address) {
+            Some(nonce) => Ok(nonce),
+            None => Ok(self.chain.latest_state().nonce(address)?),
+        }
+    }
+
+    /// A transaction in the mempool.
+    pub(crate) fn pending_transaction(&self, hash: &B256) -> Option<Arc<Recovered>> {
+        self.chain.pool().get(hash)
+    }
+
+    /// A final transaction.
+    pub(crate) fn transaction(&self, hash: &B256) -> Result<Option<FinalTransaction>, CallError> {
+        Ok(self.chain.transaction(hash)?)
+    }
+
+    /// A final transaction by its place.
+    pub(crate) fn transaction_at(&self, id: BlockId, index: u32) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.resolve(id)? {
+            Some(number) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The receipt of a final transaction.
+    pub(crate) fn receipt(&self, hash: &B256) -> Result<Option<FinalReceipt>, CallError> {
+        Ok(self.chain.receipt(hash)?)
+    }
+
+    /// The certificate that made a block final, and the number of the block that it is for: the
+    /// first from this one on that has a certificate.
+    pub(crate) fn certificate_from(&self, number: u64) -> Result<Option<(u64, Bytes)>, CallError> {
+        let last = self.head_number().min(number.saturating_add(MAX_CERTIFICATE_SEARCH));
+        for number in number..=last {
+            if let Some(certificate) = self.chain.certificate(number)? {
+                return Ok(Some((number, certificate)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The database lacks a part of a block that it should have.
+fn absent(number: u64, part: &str) -> CallError {
+    CallError::internal(format!("block {number} is final but its {part} is not stored"))
+}

@@ -1,0 +1,199 @@
+//! What happens to every call before and after its method: the rate limit, the answer to unknown
+//! methods, the deadline, the metric and the access log.
+//!
+//! It works on calls, after HTTP or WebSocket and JSON have been decoded; what concerns HTTP is in
+//! `http`.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jsonrpsee::{
+    BatchResponseBuilder, MethodCallback, MethodResponse, Methods,
+    core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
+    types::{ErrorObjectOwned, Request},
+};
+
+use crate::{errors::CallError, rate_limit::RateLimiter};
+
+/// Name under which calls of unknown methods are counted, so that a client cannot make metrics.
+const UNKNOWN: &str = "unknown";
+
+/// The client, in the extensions of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether it can be told things that it did not ask for.
+    pub(crate) websocket: bool,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// The methods that are offered.
+    pub(crate) methods: Methods,
+    /// Calls per address, if limited.
+    pub(crate) limiter: Option<RateLimiter>,
+    /// Time of a call or of a whole batch.
+    pub(crate) timeout: Duration,
+    /// Bytes of an answer.
+    pub(crate) max_response: usize,
+}
+
+/// Puts [`Gate`] around the service of each connection.
+#[derive(Clone, Debug)]
+pub(crate) struct GateLayer(pub(crate) Arc<Rules>);
+
+impl<S> tower::Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, rules: self.0.clone() }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate<S> {
+    inner: S,
+    rules: Arc<Rules>,
+}
+
+impl<S> RpcServiceT for Gate<S>
+where
+    S: RpcServiceT<
+            MethodResponse = MethodResponse,
+            BatchResponse = MethodResponse,
+            NotificationResponse = MethodResponse,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    type MethodResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let gate = self.clone();
+        async move {
+            let deadline = Instant::now() + gate.rules.timeout;
+            gate.one(request, deadline).await
+        }
+    }
+
+    /// One after the other, as Geth does: a call may count on those before it.
+    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let gate = self.clone();
+        async move {
+            let deadline = Instant::now() + gate.rules.timeout;
+            let mut answers = BatchResponseBuilder::new_with_limit(gate.rules.max_response);
+            let mut notified = false;
+            for entry in batch {
+                let answer = match entry {
+                    Ok(BatchEntry::Call(request)) => gate.one(request, deadline).await,
+                    Ok(BatchEntry::Notification(_)) => {
+                        notified = true;
+                        continue;
+                    }
+                    Err(entry) => {
+                        let (error, id) = entry.into_parts();
+                        MethodResponse::error(id, error)
+                    }
+                };
+                if let Err(too_large) = answers.append(answer) {
+                    return too_large;
+                }
+            }
+            if answers.is_empty() && notified {
+                return MethodResponse::notification();
+            }
+            MethodResponse::from_batch(answers.finish())
+        }
+    }
+
+    /// A call without id wants no answer; as in Geth it is not carried out either.
+    fn notification<'a>(&self, notification: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        self.inner.notification(notification)
+    }
+}
+
+impl<S> Gate<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse> + Send + Sync,
+{
+    async fn one(&self, request: Request<'_>, deadline: Instant) -> MethodResponse {
+        let start = Instant::now();
+        let peer = request.extensions.get::<Peer>().copied();
+        let method = self.method(&request, peer);
+        let answer = match self.admit(&request, method, peer, start) {
+            Ok(()) => self.within(request, deadline).await,
+            Err(error) => MethodResponse::error(request.id, ErrorObjectOwned::from(error)),
+        };
+        record(method.unwrap_or(UNKNOWN), peer, start.elapsed(), &answer);
+        answer
+    }
+
+    /// The method's name, if it is offered to this client: subscriptions need a WebSocket.
+    fn method(&self, request: &Request<'_>, peer: Option<Peer>) -> Option<&'static str> {
+        let (name, callback) = self.rules.methods.method_with_name(request.method_name())?;
+        let subscribes = matches!(callback, MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_));
+        (!subscribes || peer.is_none_or(|peer| peer.websocket)).then_some(name)
+    }
+
+    fn admit(
+        &self,
+        request: &Request<'_>,
+        method: Option<&'static str>,
+        peer: Option<Peer>,
+        now: Instant,
+    ) -> Result<(), CallError> {
+        if let (Some(limiter), Some(peer)) = (&self.rules.limiter, peer) {
+            limiter.take(peer.address, now)?;
+        }
+        match method {
+            Some(_) => Ok(()),
+            None => {
+                let name = request.method_name().chars().take(MAX_NAME).collect();
+                Err(CallError::MethodNotFound(name))
+            }
+        }
+    }
+
+    async fn within(&self, request: Request<'_>, deadline: Instant) -> MethodResponse {
+        let id = request.id.clone().into_owned();
+        match tokio::time::timeout_at(deadline.into(), self.inner.call(request)).await {
+            Ok(answer) => answer,
+            Err(_) => MethodResponse::error(id, ErrorObjectOwned::from(CallError::TimedOut(self.rules.timeout))),
+        }
+    }
+}
+
+/// Characters of an unknown method's name that are repeated in the answer.
+const MAX_NAME: usize = 100;
+
+fn record(method: &'static str, peer: Option<Peer>, took: Duration, answer: &MethodResponse) {
+    metrics::histogram!("rpc_request_seconds", "method" => method).record(took.as_secs_f64());
+    let code = answer.as_error_code();
+    if let Some(code) = code {
+        metrics::counter!("rpc_errors_total", "method" => method, "code" => code.to_string()).increment(1);
+    }
+    tracing::debug!(
+        target: "assent::rpc",
+        method,
+        peer = peer.map(|peer| tracing::field::display(peer.address)),
+        microseconds = took.as_micros() as u64,
+        error = code,
+        "call"
+    );
+}
+
+/// Tells the metrics recorder what the metrics of this crate are.
+pub(crate) fn describe_metrics() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_histogram!("rpc_request_seconds", Unit::Seconds, "Time of JSON-RPC calls by method");
+    describe_counter!("rpc_errors_total", "JSON-RPC calls that were answered with an error, by method and code");
+    describe_gauge!("rpc_connections", "Connections to the JSON-RPC port that are open");
+}

@@ -1,0 +1,271 @@
+//! The server: one port for HTTP and WebSocket, from the socket to the methods.
+//!
+//! This file accepts connections and puts the layers together: `http` (hosts, origins, content
+//! types), `middleware` (rates, deadlines, metrics), and then the methods of the namespaces.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hyper::{body::Incoming, header::UPGRADE, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jsonrpsee::{
+    Methods,
+    core::middleware::RpcServiceBuilder,
+    server::{
+        BatchRequestConfig, HttpRequest, IdProvider, PingConfig, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
+        TowerServiceBuilder, stop_channel,
+    },
+    types::SubscriptionId,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower::{
+    Service,
+    layer::util::{Identity, Stack},
+};
+use tower_http::cors::CorsLayer;
+
+use crate::{
+    backend::Backend,
+    config::RpcConfig,
+    errors::LIMIT_EXCEEDED,
+    http::{HttpLayer, HttpRules, rpc_error_body},
+    limits::{
+        IDLE_TIMEOUT, MAX_REFUSALS, PING_INTERVAL, PING_TIMEOUT, REFUSAL_TIMEOUT, STOP_TIMEOUT, SUBSCRIPTION_BUFFER,
+    },
+    methods,
+    middleware::{GateLayer, Peer, Rules, describe_metrics},
+    rate_limit::RateLimiter,
+};
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// The port cannot be had.
+    #[error("cannot listen for JSON-RPC on {address}: {source}; choose another address or port for it")]
+    Listen {
+        /// What the configuration says.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The configuration names a namespace that does not exist.
+    #[error("unknown RPC namespace {name:?}: expected some of {known}")]
+    UnknownNamespace {
+        /// What the configuration says.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+}
+
+/// A running server. It goes on when this is dropped.
+#[derive(Clone, Debug)]
+pub struct RpcHandle {
+    addr: SocketAddr,
+    server: ServerHandle,
+}
+
+impl RpcHandle {
+    /// Where it listens; with port 0 in the configuration this has the port that was taken.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Takes no further connections, gives open calls a moment and ends.
+    pub async fn stop(self) {
+        if self.server.stop().is_ok() && tokio::time::timeout(STOP_TIMEOUT, self.server.stopped()).await.is_err() {
+            tracing::debug!(target: "assent::rpc", "connections are still open; leaving them");
+        }
+    }
+}
+
+/// Starts the server on the runtime of the caller.
+pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, RpcError> {
+    describe_metrics();
+    let methods = methods::offered(&config, backend)?;
+    let listen_error = |source| RpcError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
+    let addr = listener.local_addr().map_err(listen_error)?;
+    let (stop, server) = stop_channel();
+    let acceptor = Acceptor {
+        service: service(&config, methods.clone()),
+        methods,
+        stop,
+        connections: Arc::new(Semaphore::new(config.max_connections as usize)),
+        refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+    };
+    tokio::spawn(acceptor.run(listener));
+    tracing::info!(target: "assent::rpc", %addr, namespaces = config.namespaces.join(","), "JSON-RPC listens");
+    Ok(RpcHandle { addr, server })
+}
+
+type Layered = TowerServiceBuilder<Stack<GateLayer, Identity>, Stack<HttpLayer, Stack<CorsLayer, Identity>>>;
+
+fn service(config: &RpcConfig, methods: Methods) -> Layered {
+    let rules = Rules {
+        methods,
+        limiter: config.effective_rate_limit().map(RateLimiter::new),
+        timeout: config.request_timeout,
+        max_response: config.max_response as usize,
+    };
+    let http = Arc::new(HttpRules::new(config));
+    let ping = PingConfig::new().ping_interval(PING_INTERVAL).inactive_limit(PING_TIMEOUT);
+    let server = ServerConfig::builder()
+        .max_request_body_size(config.max_body)
+        .max_response_body_size(config.max_response)
+        .max_connections(config.max_connections)
+        .max_subscriptions_per_connection(config.max_subscriptions)
+        .set_batch_request_config(BatchRequestConfig::Limit(config.max_batch))
+        .set_message_buffer_capacity(SUBSCRIPTION_BUFFER)
+        .set_id_provider(HexIds::default())
+        .enable_ws_ping(ping)
+        .build();
+    ServerBuilder::with_config(server)
+        .set_rpc_middleware(RpcServiceBuilder::new().layer(GateLayer(Arc::new(rules))))
+        .set_http_middleware(tower::ServiceBuilder::new().layer(http.cors()).layer(HttpLayer(http)))
+        .to_service_builder()
+}
+
+/// Subscription ids as Geth gives them: hex strings without order. A client only ever reaches its
+/// own, so nothing depends on how hard they are to guess.
+#[derive(Debug, Default)]
+struct HexIds(AtomicU64);
+
+impl IdProvider for HexIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        let next = self.0.fetch_add(1, Ordering::Relaxed);
+        format!("{:#x}", RandomState::new().hash_one(next)).into()
+    }
+}
+
+struct Acceptor {
+    service: Layered,
+    methods: Methods,
+    stop: StopHandle,
+    connections: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Acceptor {
+    async fn run(self, listener: TcpListener) {
+        let stopped = self.stop.clone().shutdown();
+        tokio::pin!(stopped);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stopped => return,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.accept(socket, peer),
+                Err(error) => {
+                    // Of one connection (reset) or of the system (no file descriptors left).
+                    tracing::warn!(target: "assent::rpc", %error, "a connection could not be accepted");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn accept(&self, socket: TcpStream, peer: SocketAddr) {
+        let Ok(place) = self.connections.clone().try_acquire_owned() else {
+            tracing::debug!(target: "assent::rpc", %peer, "too many connections");
+            if let Ok(permit) = self.refusals.clone().try_acquire_owned() {
+                tokio::spawn(async move {
+                    let _permit = permit;
+                    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, refuse(socket)).await;
+                });
+            }
+            return;
+        };
+        let place = Arc::new(Place::new(place));
+        tokio::spawn(connection(socket, peer, self.service.clone(), self.methods.clone(), self.stop.clone(), place));
+    }
+}
+
+/// The place of an open connection among those that are allowed.
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit) -> Self {
+        metrics::gauge!("rpc_connections").increment(1);
+        Self { _permit: permit }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        metrics::gauge!("rpc_connections").decrement(1);
+    }
+}
+
+async fn connection(
+    socket: TcpStream,
+    peer: SocketAddr,
+    service: Layered,
+    methods: Methods,
+    stop: StopHandle,
+    place: Arc<Place>,
+) {
+    // Answers are written at once; waiting for more to send would only delay them.
+    let _ = socket.set_nodelay(true);
+    let service = service.build(methods, stop.clone());
+    let handler = service_fn(|mut request: HttpRequest<Incoming>| {
+        let websocket = request.headers().contains_key(UPGRADE);
+        request.extensions_mut().insert(Peer { address: peer.ip(), websocket });
+        let mut service = service.clone();
+        if websocket {
+            // A WebSocket outlives the HTTP connection and keeps its place.
+            let (closed, place) = (service.on_session_closed(), place.clone());
+            tokio::spawn(async move {
+                closed.await;
+                drop(place);
+            });
+        }
+        let answer = service.call(request);
+        async move { answer.await.map_err(std::io::Error::other) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .serve_connection(TokioIo::new(socket), handler)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let stopped = stop.shutdown();
+    let result = tokio::select! {
+        result = &mut connection => result,
+        () = stopped => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(target: "assent::rpc", %peer, %error, "connection ended");
+    }
+}
+
+/// Tells a client that there are too many connections.
+async fn refuse(mut socket: TcpStream) -> std::io::Result<()> {
+    let body = rpc_error_body(LIMIT_EXCEEDED, "too many connections; try again later");
+    let response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // With its request unread the client would find the connection reset and not see the answer.
+    let mut request = [0; 16 * 1024];
+    let _ = socket.read(&mut request).await?;
+    socket.write_all(response.as_bytes()).await?;
+    socket.shutdown().await
+}

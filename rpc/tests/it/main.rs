@@ -1,0 +1,14 @@
+//! The server as clients see it: a chain in a temporary directory, a served port, real requests.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod blocks;
+mod calls;
+mod certificates;
+mod errors;
+mod harness;
+mod limits;
+mod logs;
+mod schema;
+mod state;
+mod subscriptions;
+mod transactions;
