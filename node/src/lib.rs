@@ -4,12 +4,18 @@
 
 pub mod bench;
 pub mod cli;
+pub mod committer;
 pub mod config;
 pub mod devnet;
+pub mod driver;
+pub mod gossip;
 pub mod home;
 pub mod jsonrpc;
 pub mod logging;
 pub mod metrics;
 pub mod network;
+pub mod node;
 pub mod signer;
+pub mod status;
+pub mod sync;
 pub mod wal;

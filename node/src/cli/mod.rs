@@ -8,6 +8,7 @@ mod genesis;
 mod init;
 mod keys;
 mod stake;
+mod start;
 mod status;
 mod testnet;
 
@@ -25,7 +26,7 @@ pub(crate) use self::{
     stake::Stakes,
     status::verdict,
 };
-use crate::{bench, config::ConfigError};
+use crate::{bench, config::ConfigError, devnet};
 
 /// The program was called wrongly: exit code 2.
 #[derive(Debug, Error)]
@@ -62,6 +63,8 @@ struct Cli {
 enum Command {
     Testnet(testnet::TestnetArgs),
     Init(init::InitArgs),
+    Devnet(devnet::DevnetArgs),
+    Start(start::StartArgs),
     Status(status::StatusArgs),
     Keys(keys::KeysArgs),
     Genesis(genesis::GenesisArgs),
@@ -87,6 +90,8 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Testnet(args) => testnet::run(&args)?,
         Command::Init(args) => init::run(&args)?,
+        Command::Devnet(args) => runtime()?.block_on(devnet::run(args))?,
+        Command::Start(args) => start::run(args)?,
         Command::Status(args) => runtime()?.block_on(status::run(args))?,
         Command::Keys(args) => keys::run(args)?,
         Command::Genesis(args) => genesis::run(args)?,

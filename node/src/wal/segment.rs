@@ -140,7 +140,7 @@ impl Segment {
         check_header(&bytes, number, genesis)?;
         let (records, end) = read_records(&bytes, number)?;
         let torn_bytes = (bytes.len() - end) as u64;
-        let file = OpenOptions::new().write(true).append(true).open(path)?;
+        let file = OpenOptions::new().append(true).open(path)?;
         if torn_bytes > 0 {
             file.set_len(end as u64)?;
             file.sync_all()?;

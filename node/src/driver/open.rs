@@ -1,0 +1,181 @@
+//! Opening a validator: its signer, its log, and the state machine that stands where they end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use assent_consensus::core::{Config, Core, Input, Memory0, Timing};
+use assent_consensus::{BlockInfo, Certificate, Phase, Record, ValidatorIndex, View, Vote};
+use assent_genesis::SecretKey;
+use tokio::sync::{mpsc, watch};
+
+use super::blocks::{self, BlockCache, Construction};
+use super::durable::Durable;
+use super::timers::Timers;
+use super::{ConsensusStatus, Directory, Driver, RESULTS, Surroundings};
+use crate::signer::{Mark, Signer, SignerError};
+use crate::wal::{Replay, Wal, WalError};
+
+/// What a validator is opened with.
+#[derive(Debug)]
+pub struct OpenOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The key that signs votes.
+    pub key: SecretKey,
+    /// The operator accepts to vote without knowing what was signed before.
+    pub accept_lost_memory: bool,
+}
+
+/// Why a validator does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The signer.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The log.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// The log has lost votes.
+    #[error(
+        "the consensus log ends at view {} step {}, below what this validator signed (view {} step {}): the log was \
+         replaced, truncated or restored from an older copy. Restore the newer one; or remove the whole data folder, \
+         and the node will join again and abstain until that is safe", .tip.0, .tip.1, .floor.0, .floor.1
+    )]
+    LogBehindSigner {
+        /// Where the log ends.
+        tip: Mark,
+        /// What must be in it.
+        floor: Mark,
+    },
+    /// A record that cannot be read although its checksum is right.
+    #[error(
+        "a record of the consensus log cannot be read: {0}. Another version of the program wrote it: start that one"
+    )]
+    Record(#[from] assent_consensus::DecodeError),
+    /// The validator set of genesis cannot be made.
+    #[error("the validators of genesis.json: {0}")]
+    Validators(String),
+    /// The key is not one of the set's.
+    #[error(
+        "the key {0} in keys/validator.json is not a validator of genesis.json. Use the right key; or remove the file to run a follower"
+    )]
+    NotAValidator(assent_consensus::PublicKey),
+    /// The database.
+    #[error("the database cannot be read: {0}")]
+    Chain(String),
+}
+
+impl Driver {
+    /// Opens signer and log, checks that they belong together, and replays the log.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(around: Surroundings, options: OpenOptions) -> Result<Self, OpenError> {
+        let genesis = around.genesis_hash;
+        let set = around
+            .genesis
+            .validator_set(assent_consensus::Epoch(0), around.genesis.header().timestamp)
+            .map_err(|error| OpenError::Validators(error.to_string()))?;
+        let public = options.key.public();
+        let me = set.index_of(&public).ok_or(OpenError::NotAValidator(public))?;
+        let mut signer = Signer::open(&options.data, options.key, genesis)?;
+        let (wal, replay) = Wal::open(&options.data.join("wal"), genesis)?;
+        let cache = BlockCache::default();
+        let records = read_records(&around, &cache, &replay, set.len())?;
+        let tip = check_tip(&signer, &replay, &records, me)?;
+        signer.raise(tip);
+        let memory = match (signer.found(), options.accept_lost_memory) {
+            (Some(_), _) => Memory0::Mark(signer.mark().0, signer.mark().1),
+            (None, true) => Memory0::LostButAccepted,
+            (None, false) => Memory0::Lost,
+        };
+        let (root, root_certificate) = root(&around, set.len())?;
+        let params = around.genesis.assent.consensus.clone();
+        let timing = timing(&params);
+        let config = Config { genesis, set: set.clone(), me, timing, root, root_certificate, memory };
+        let mut core = Core::new(config);
+        let votes = kept_votes(&signer, me);
+        for record in records.into_iter().chain(votes) {
+            core.step(Input::Restore(record));
+        }
+        tracing::info!(target: "assent::consensus", records = replay.records.len(), torn_bytes = replay.torn_bytes,
+            view = core.view().0, height = root.height.0, ?memory, "consensus log replayed");
+        let (results, events) = mpsc::channel(RESULTS);
+        let status = ConsensusStatus {
+            view: core.view(),
+            standing: core.standing(),
+            working: false,
+            gave_up: Vec::new(),
+            silent: Vec::new(),
+        };
+        Ok(Self {
+            core,
+            set: Arc::new(set),
+            me,
+            params,
+            directory: Directory::new(&around.genesis),
+            durable: Durable::new(wal, signer),
+            around,
+            timers: Timers::default(),
+            construction: Construction::default(),
+            cache,
+            evidence: Vec::new(),
+            held: Vec::new(),
+            events,
+            results,
+            status: watch::channel(status).0,
+        })
+    }
+}
+
+fn timing(params: &assent_genesis::ConsensusParams) -> Timing {
+    let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Timing {
+        view_timeout_ms: ms(params.view_timeout),
+        view_timeout_max_ms: ms(params.view_timeout_max),
+        retransmit_ms: ms(params.retransmit_interval),
+    }
+}
+
+fn read_records(
+    around: &Surroundings,
+    cache: &BlockCache,
+    replay: &Replay,
+    validators: usize,
+) -> Result<Vec<Record>, OpenError> {
+    let read = |payload: &[u8]| cache.read(&around.chain, payload);
+    let records = replay.records.iter().map(|bytes| Record::decode(bytes, validators, &read));
+    Ok(records.collect::<Result<_, _>>()?)
+}
+
+/// The highest ballot of ours in the log; it must reach the signer's floor.
+fn check_tip(signer: &Signer, replay: &Replay, records: &[Record], me: ValidatorIndex) -> Result<Mark, OpenError> {
+    let votes = records.iter().filter_map(|record| match record {
+        Record::Vote(vote) if vote.voter == me => Some(vote.ballot.mark()),
+        _ => None,
+    });
+    let tip = votes.chain(replay.tip).max().unwrap_or((View(0), 0));
+    match signer.found() {
+        Some(found) if tip < found.floor => Err(OpenError::LogBehindSigner { tip, floor: found.floor }),
+        _ => Ok(tip),
+    }
+}
+
+/// Votes that only the signer's file holds, because the crash came before the log was synced.
+fn kept_votes(signer: &Signer, me: ValidatorIndex) -> Vec<Record> {
+    let kept = signer.found().map(|found| found.kept.clone()).unwrap_or_default();
+    let votes = kept.into_iter().filter(|(ballot, _)| matches!(ballot.phase, Phase::Prepare | Phase::Commit));
+    votes.map(|(ballot, signature)| Record::Vote(Vote { ballot, voter: me, signature, named: None })).collect()
+}
+
+/// The last final block and its certificate.
+fn root(around: &Surroundings, validators: usize) -> Result<(BlockInfo, Option<Certificate>), OpenError> {
+    let failed = |error: &dyn std::fmt::Display| OpenError::Chain(error.to_string());
+    let number = around.chain.head().number;
+    let block = around.chain.block_by_number(number).map_err(|error| failed(&error))?;
+    let block = block.ok_or_else(|| failed(&format!("block {number} is missing")))?;
+    let info = blocks::info(block.hash(), block.header(), block.seal());
+    let bytes = around.chain.certificate(number).map_err(|error| failed(&error))?;
+    let certificate = bytes.map(|bytes| Certificate::decode(&bytes, validators)).transpose()?;
+    Ok((info, certificate))
+}

@@ -1,0 +1,105 @@
+//! What nodes say on the sync channel, and its wire form: a tag byte, then RLP.
+
+use alloy_primitives::Bytes;
+use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+
+/// Most blocks in one answer.
+pub(super) const MAX_BLOCKS: usize = 128;
+
+/// Most bytes of blocks and certificates in one answer; one block is sent even when it is larger.
+pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A final block with its certificate, both as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(super) struct Item {
+    /// The encoded block.
+    pub(super) block: Bytes,
+    /// The encoded certificate.
+    pub(super) certificate: Bytes,
+}
+
+/// A question for final blocks from a height on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(super) struct Request {
+    /// Comes back with the answer.
+    pub(super) id: u64,
+    /// The first height.
+    pub(super) from: u64,
+}
+
+/// The blocks, ascending. The last one has a commit certificate; it may be none.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(super) struct Answer {
+    /// Of the request.
+    pub(super) id: u64,
+    /// The blocks.
+    pub(super) items: Vec<Item>,
+}
+
+/// Everything on the sync channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SyncMessage {
+    /// The sender has a new last final block, of this height.
+    Head(u64),
+    /// A question.
+    Request(Request),
+    /// An answer.
+    Answer(Answer),
+}
+
+impl SyncMessage {
+    /// The wire form.
+    #[must_use]
+    pub(super) fn encode(&self) -> Bytes {
+        let (tag, body): (u8, &dyn Encodable) = match self {
+            Self::Head(height) => (1, height),
+            Self::Request(request) => (2, request),
+            Self::Answer(answer) => (3, answer),
+        };
+        let mut bytes = vec![tag];
+        body.encode(&mut bytes);
+        bytes.into()
+    }
+
+    /// Reads the wire form; its length was bounded by the channel.
+    ///
+    /// # Errors
+    /// When the bytes are no message.
+    pub(super) fn decode(bytes: &[u8]) -> alloy_rlp::Result<Self> {
+        let (tag, mut rest) = bytes.split_first().ok_or(alloy_rlp::Error::InputTooShort)?;
+        let message = match tag {
+            1 => Self::Head(u64::decode(&mut rest)?),
+            2 => Self::Request(Request::decode(&mut rest)?),
+            3 => Self::Answer(Answer::decode(&mut rest)?),
+            _ => return Err(alloy_rlp::Error::Custom("unknown tag")),
+        };
+        if !rest.is_empty() {
+            return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn messages_round_trip_and_nothing_else_is_read() {
+        let item = Item { block: Bytes::from_static(b"block"), certificate: Bytes::from_static(b"certificate") };
+        let messages = [
+            SyncMessage::Head(7),
+            SyncMessage::Request(Request { id: 1, from: 2 }),
+            SyncMessage::Answer(Answer { id: 1, items: vec![item.clone(), item] }),
+            SyncMessage::Answer(Answer { id: 1, items: vec![] }),
+        ];
+        for message in messages {
+            let bytes = message.encode();
+            assert_eq!(SyncMessage::decode(&bytes).unwrap(), message);
+            assert!(SyncMessage::decode(&[&bytes[..], &[0]].concat()).is_err());
+            (0..bytes.len()).for_each(|cut| assert!(SyncMessage::decode(&bytes[..cut]).is_err()));
+        }
+        assert!(SyncMessage::decode(&[9, 1]).is_err());
+    }
+}
