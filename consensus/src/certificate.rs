@@ -248,7 +248,7 @@ mod tests {
     use crate::testing::{GENESIS, Network, block_hash};
 
     #[test]
-    fn rule_c_round_trip_of_each_kind() {
+    fn rule_c2_round_trip_of_each_kind() {
         let net = Network::new(&[40, 30, 20, 10]);
         for certificate in [
             net.certificate(Phase::Prepare, 3, 7, &[0, 1]),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_c_refused_whole() {
+    fn rule_c1_refused_whole() {
         let net = Network::new(&[40, 30, 20, 10]);
         let no_quorum = net.certificate(Phase::Prepare, 3, 7, &[0, 2]);
         let error = no_quorum.verify(&net.set, &GENESIS).unwrap_err();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_c_one_encoding_only() {
+    fn rule_c2_one_encoding_only() {
         let net = Network::new(&[1, 1, 1]);
         let mut spare_bit = net.certificate(Phase::Commit, 1, 7, &[0, 1, 2]).encode();
         let bitmap_at = 1 + 8 + 8 + 32 + 2;

@@ -133,7 +133,7 @@ mod tests {
     use crate::testing::{GENESIS, Network};
 
     #[test]
-    fn rule_e_what_contradicts() {
+    fn rule_e1_what_contradicts() {
         use Phase::{Commit, Prepare, Propose, ViewChange};
         let net = Network::new(&[1, 1, 1, 1]);
         // (first, its block, second, its block, evidence)
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_e_forged_evidence_accuses_nobody() {
+    fn rule_e1_forged_evidence_accuses_nobody() {
         let net = Network::new(&[1, 1, 1, 1]);
         let (a, b) = (net.signed(3, Phase::Prepare, 5, 1), net.signed(2, Phase::Prepare, 5, 2));
         let forged = Evidence::of(Epoch(0), View(5), ValidatorIndex(3), a, b).unwrap();

@@ -77,7 +77,8 @@ impl Proposal {
 }
 
 /// How the application reads a block's bytes: what the block says of itself, and its encoded header (at most
-/// [`crate::MAX_HEADER_BYTES`]); `None` when they are no block.
+/// [`crate::MAX_HEADER_BYTES`]); `None` when they are no block. The block's hash must commit to every byte of it
+/// (SPEC rule P1): signatures and certificates are over the hash alone.
 pub type ReadBlock<'a> = dyn Fn(&[u8]) -> Option<(BlockInfo, Arc<[u8]>)> + 'a;
 
 /// Where a validator stands: sent to a new peer, and while nothing else is to be said (SPEC rule R).
@@ -95,7 +96,7 @@ pub struct Status {
     pub reply: bool,
 }
 
-/// A question for what decided the views of a range: certificates and prepared blocks (SPEC rule F).
+/// A question for what decided the views of a range: certificates and prepared blocks (SPEC rule A).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fetch {
     /// The epoch.

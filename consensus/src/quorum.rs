@@ -21,7 +21,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn rule_q_exactly_two_thirds_is_no_quorum() {
+    fn rule_q1_exactly_two_thirds_is_no_quorum() {
         // (weight, total, quorum)
         let table = [
             (0, 1, false),
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_q_a_third_blocks() {
+    fn rule_q2_a_third_blocks() {
         assert!(!blocks_quorum(29, 90));
         assert!(blocks_quorum(30, 90));
         assert!(!blocks_quorum(33, 100));
@@ -54,7 +54,7 @@ mod tests {
     proptest! {
         /// Any two quorums of up to 40 validators share more than a third of the weight.
         #[test]
-        fn rule_q_quorums_intersect(
+        fn rule_q1_quorums_intersect(
             stakes in prop::collection::vec(0u64..=(i64::MAX as u64 / 40), 1..=40),
             left in any::<u64>(),
             right in any::<u64>(),

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_l_frozen_orders() {
+    fn rule_l1_frozen_orders() {
         assert_eq!(order(&[40, 30, 20, 10]), [0, 1, 2, 0, 1, 3, 0, 2, 1, 0]);
         assert_eq!(order(&[1, 1, 1, 1]), [0, 1, 2, 3]);
         assert_eq!(order(&[5, 0]), [0]);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_l_views_start_at_one_and_wrap() {
+    fn rule_l2_views_start_at_one_and_wrap() {
         let rotation = Rotation::new(&[1, 1, 1]);
         let leaders: Vec<u16> = (1..=7).map(|v| rotation.leader(View(v)).0).collect();
         assert_eq!(leaders, [0, 1, 2, 0, 1, 2, 0]);
@@ -107,7 +107,7 @@ mod tests {
     proptest! {
         /// Over a cycle everybody leads within one view of its share, and zero weight never leads.
         #[test]
-        fn rule_l_is_fair(weights in prop::collection::vec(0u64..=(i64::MAX as u64 / 64), 1..=64)) {
+        fn rule_l1_is_fair(weights in prop::collection::vec(0u64..=(i64::MAX as u64 / 64), 1..=64)) {
             let total: u128 = weights.iter().map(|w| u128::from(*w)).sum();
             prop_assume!(total > 0);
             let rotation = Rotation::new(&weights);

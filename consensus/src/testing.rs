@@ -47,6 +47,8 @@ pub(crate) fn read_block(bytes: &[u8]) -> Option<(BlockInfo, Arc<[u8]>)> {
 
 pub(crate) struct Network {
     pub(crate) set: ValidatorSet,
+    /// Who signs no parent certificate of [`Self::proposal`].
+    pub(crate) absent: Option<u16>,
     keys: Vec<SigningKey>,
 }
 
@@ -56,7 +58,7 @@ impl Network {
         let validators =
             pairs.iter().zip(weights).map(|((_, key), w)| Validator { key: *key, weight: Weight(*w) }).collect();
         let set = ValidatorSet::new(Epoch(0), validators).expect("a valid test set");
-        Self { set, keys: pairs.into_iter().map(|(secret, _)| secret).collect() }
+        Self { set, absent: None, keys: pairs.into_iter().map(|(secret, _)| secret).collect() }
     }
 
     pub(crate) fn sign(&self, by: u16, ballot: &Ballot) -> Signature {
@@ -105,7 +107,7 @@ impl Network {
     /// Block `block` of `view` on the parent (view, block) that has a prepare certificate of everybody;
     /// the parent (0, 0) is genesis. Heights follow the block numbers.
     pub(crate) fn proposal(&self, view: u64, block: u8, parent: (u64, u8), skipped: Vec<Certificate>) -> Proposal {
-        let everybody: Vec<u16> = (0..).take(self.keys.len()).collect();
+        let everybody: Vec<u16> = (0..).take(self.keys.len()).filter(|who| Some(*who) != self.absent).collect();
         let certificate = (parent.0 > 0).then(|| self.certificate(Phase::Prepare, parent.0, parent.1, &everybody));
         let info = BlockInfo {
             hash: block_hash(block),

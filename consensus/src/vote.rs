@@ -162,7 +162,7 @@ mod tests {
 
     /// The bytes that are signed, explained field by field. They never change within a version.
     #[test]
-    fn rule_v_frozen_sign_bytes() {
+    fn rule_v1_frozen_sign_bytes() {
         let ballot = Ballot { epoch: Epoch(1), view: View(2), phase: Phase::Commit, block: Hash([0xbb; 32]) };
         let mut expected = b"ASSENT-CONSENSUS/1".to_vec(); // domain tag and version
         expected.extend([0xaa; 32]); // genesis hash
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_v_every_field_is_covered() {
+    fn rule_v1_every_field_is_covered() {
         let net = Network::new(&[1, 1, 1, 1]);
         let vote = net.vote(0, Phase::Prepare, 1, 7);
         assert!(vote.verify(&net.set, &GENESIS));
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_v_a_view_change_names_only_what_the_leader_signed() {
+    fn rule_v4_a_view_change_names_only_what_the_leader_signed() {
         let net = Network::new(&[1, 1, 1, 1]);
         let vote = net.view_change_naming(2, 1, 7);
         assert!(vote.verify(&net.set, &GENESIS));

@@ -1,39 +1,44 @@
-//! Asking for what decided past views, and answering (SPEC rule F).
+//! Asking for what decided past views, and answering (SPEC rule A); helping who is behind (rule K).
 
 use super::{Core, Output, Progress};
-use crate::{Certificate, Fetch, MAX_FETCHED_VIEWS, Message, ValidatorIndex, View};
+use crate::{Certificate, Fetch, MAX_FETCHED_VIEWS, MAX_PAYLOAD_BYTES, Message, ValidatorIndex, View};
+
+/// How many views above the root are looked through for missing ones; the rest has its turn when these are known.
+const SEARCHED_VIEWS: usize = 128;
 
 impl Core {
-    /// Asks one validator for a view and those after it up to ours.
+    /// SPEC rule A1: asks one validator for a view and those after it up to ours; once a round for the same views.
     pub(super) fn fetch(&mut self, view: View, from: Option<ValidatorIndex>) {
         let Some(from) = from else { return };
-        if from != self.config.me && view > self.root.view {
-            let to = view.plus(MAX_FETCHED_VIEWS - 1).min(self.view);
-            let fetch = Fetch { epoch: self.config.set.epoch(), from: view, to };
-            self.out.push(Output::Send(from, Message::Fetch(fetch)));
+        let asked = self.asked.get(&from).is_some_and(|(first, last)| *first <= view && view <= *last);
+        if asked || from == self.config.me || view <= self.root.view {
+            return;
         }
+        let to = view.plus(MAX_FETCHED_VIEWS - 1).min(self.view.max(view));
+        self.asked.insert(from, (view, to));
+        let fetch = Fetch { epoch: self.config.set.epoch(), from: view, to };
+        self.out.push(Output::Send(from, Message::Fetch(fetch)));
     }
 
-    /// Asks the validators in turn, another one in each round.
+    /// SPEC rule A1: asks the signers of the certificate that led here in turn, another one in each round.
     pub(super) fn fetch_from_anyone(&mut self, view: View) {
-        let count = self.config.set.len() as u64;
         let signers: Vec<ValidatorIndex> = match &self.entry {
             Some(certificate) => certificate.signers().filter(|who| *who != self.config.me).collect(),
             None => Vec::new(),
         };
-        let turn = usize::try_from(self.rounds % count.max(1)).unwrap_or(0);
-        let peer = signers.get(turn % signers.len().max(1)).copied();
+        let turn = self.rounds % (signers.len() as u64).max(1);
+        let peer = usize::try_from(turn).ok().and_then(|turn| signers.get(turn)).copied();
         self.fetch(view, peer);
     }
 
-    /// SPEC rule F: while a view lasts, asks for prepared blocks and outcomes that are missing below it.
+    /// SPEC rule A2: while a view lasts, asks for prepared blocks and outcomes that are missing below it.
     pub(super) fn fetch_missing(&mut self) {
-        let missing = (self.root.view.0 + 1..self.view.0).map(View).take(MAX_FETCHED_VIEWS as usize * 8).find(|view| {
+        let missing = (self.root.view.next().0..self.view.0).map(View).take(SEARCHED_VIEWS).find(|view| {
             self.views.get(view).is_none_or(|state| {
-                let decided = state.prepared.as_ref().or(state.committed.as_ref());
+                let decided = state.certified().is_some();
                 let lacks_block =
-                    decided.is_some() && !matches!(state.proposal, Some((_, Progress::Valid | Progress::Validating)));
-                lacks_block || (decided.is_none() && state.skipped.is_none())
+                    decided && !matches!(state.proposal, Some((_, Progress::Valid | Progress::Validating)));
+                lacks_block || (!decided && state.skipped.is_none())
             })
         });
         if let Some(view) = missing {
@@ -41,31 +46,31 @@ impl Core {
         }
     }
 
-    /// SPEC rule F: answers with what we have of these views, within the limit.
+    /// SPEC rule A3: answers with what we have of these views, within the limits of views and bytes.
     pub(super) fn on_fetch(&mut self, from: ValidatorIndex, fetch: Fetch) {
         if fetch.epoch != self.config.set.epoch() || self.config.set.get(from).is_none() || fetch.from > fetch.to {
             return;
         }
         let last = fetch.to.min(fetch.from.plus(MAX_FETCHED_VIEWS - 1));
-        let mut answers = Vec::new();
+        let (mut answers, mut bytes) = (Vec::new(), 0);
         for state in self.views.range(fetch.from..=last).map(|(_, state)| state) {
-            answers.extend(
-                [&state.skipped, &state.prepared, &state.committed]
-                    .into_iter()
-                    .flatten()
-                    .cloned()
-                    .map(Message::Certificate),
-            );
+            let certificates = [&state.skipped, &state.prepared, &state.committed];
+            answers.extend(certificates.into_iter().flatten().cloned().map(Message::Certificate));
             if let Some((proposal, Progress::Valid)) = &state.proposal {
-                answers.push(Message::Propose(proposal.clone()));
+                bytes += proposal.payload.len();
+                // At least one block, whatever its size.
+                if bytes <= MAX_PAYLOAD_BYTES.max(proposal.payload.len()) {
+                    answers.push(Message::Propose(proposal.clone()));
+                }
             }
         }
         self.out.extend(answers.into_iter().map(|message| Output::Send(from, message)));
     }
 
-    /// SPEC rule K: tells one who is behind what leads to where we are.
+    /// SPEC rule K2: tells one who is behind what leads to where we are.
     pub(super) fn help(&mut self, peer: ValidatorIndex) {
-        let certificates: [Option<&Certificate>; 2] = [self.root_certificate.as_ref(), self.entry.as_ref()];
+        let root = self.root_commit.as_ref().or(self.root_certificate.as_ref());
+        let certificates: [Option<&Certificate>; 2] = [root, self.entry.as_ref()];
         let messages: Vec<Message> = certificates.into_iter().flatten().cloned().map(Message::Certificate).collect();
         self.out.extend(messages.into_iter().map(|message| Output::Send(peer, message)));
     }

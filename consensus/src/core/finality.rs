@@ -1,7 +1,7 @@
-//! What becomes final (SPEC rule F1), by our own certificates or by block sync.
+//! What becomes final (SPEC rule F), by our own certificates or by block sync.
 
 use super::{Core, Divergence, Output};
-use crate::{BlockInfo, Certificate, View};
+use crate::{BlockInfo, Certificate, Phase, Record, View};
 
 impl Core {
     /// SPEC rule F1: the highest committed block that we hold with all its ancestors is final, and they are.
@@ -54,16 +54,19 @@ impl Core {
         let Some((block, certificate)) = blocks.last().cloned() else { return };
         self.out.push(Output::Final(blocks));
         self.set_root(block, certificate);
+        self.look_again();
     }
 
     fn set_root(&mut self, block: BlockInfo, certificate: Certificate) {
         let prepared = self.views.get(&block.view).and_then(|state| state.prepared.clone());
         self.root = block;
+        self.root_commit = Some(certificate.clone()).filter(|certificate| certificate.phase == Phase::Commit);
         self.root_certificate = Some(prepared.unwrap_or(certificate));
         self.views = self.views.split_off(&block.view.next());
     }
 
-    /// SPEC rule F1 by sync: the certificate was verified with the block.
+    /// SPEC rule F2: final by sync, which verified that it is. What leads into a view in which we may sign is in the
+    /// log, like any certificate (rule D1).
     pub(super) fn on_synced(&mut self, block: BlockInfo, certificate: Certificate) {
         if block.height <= self.root.height {
             return;
@@ -73,13 +76,19 @@ impl Core {
         }
         self.recognise_signature(&certificate);
         self.set_root(block, certificate.clone());
-        self.end_abstention(&certificate);
-        self.enter(certificate);
-        self.try_finalize();
-        let waiting: Vec<View> = self.views.keys().copied().collect();
-        for view in waiting {
-            self.try_validate(view, None);
+        if certificate.view >= self.view {
+            self.out.push(Output::Persist(Record::Certificate(certificate.clone())));
         }
+        let votes_again = self.end_abstention(&certificate);
+        if !self.enter(certificate) {
+            if votes_again {
+                self.begin_view();
+            } else {
+                self.look_again();
+            }
+        }
+        self.try_finalize();
+        self.retry_validations();
         if self.armed {
             self.try_build(false);
         }

@@ -1,13 +1,20 @@
 //! Timers, giving a view up, silent leaders, retransmission (SPEC rules W, X, R).
 
-use super::{Core, MAX_OPEN_VIEWS, Output, Timer, Timing};
+use super::{Core, MAX_OPEN_VIEWS, Output, Progress, Timer, Timing};
 use crate::{Ballot, Hash, Message, Phase, ValidatorIndex, View};
 
 /// A leader of whom nothing was heard in this many views is skipped without waiting.
 pub(super) const SILENT_VIEWS: u64 = 8;
 
-/// While nothing is to be done, status goes out in rounds 1, 2, 4, 8, 16, and then every 16th.
+/// What is large, or said while nothing is to be done, goes out in rounds 1, 2, 4, 8, 16, and then every 16th.
 const STATUS_ROUNDS: u64 = 16;
+
+/// A prepared block that is not final in this round of retransmission is work. The round before gives Commits on
+/// their way the time to arrive, so that finality alone makes no further blocks.
+const UNFINISHED_ROUNDS: u64 = 2;
+
+/// From this round on, verdicts that never came are asked for again.
+const PATIENT_ROUNDS: u64 = 4;
 
 impl Timing {
     /// How long a view lasts after `failed` failed ones in a row: doubling, capped, monotone (SPEC rule W).
@@ -24,27 +31,30 @@ impl Core {
         self.out.clear();
         let status = self.status(true);
         self.out.push(Output::Broadcast(Message::Status(status)));
-        self.settle_memory();
+        // SPEC rule X4: nobody is silent to one who has just come.
+        self.heard.fill(self.view);
         self.begin_view();
+        self.settle_memory();
         self.try_finalize();
-        let known: Vec<View> = self.views.keys().copied().collect();
-        for view in known {
-            self.try_validate(view, None);
-        }
+        self.retry_validations();
+    }
+
+    /// SPEC rule M4: voting begins, with what was prepared before, and in the current view.
+    pub(super) fn resume(&mut self) {
+        self.try_commit(self.last_success());
+        self.begin_view();
     }
 
     /// SPEC rule N: what entering a view does.
     pub(super) fn begin_view(&mut self) {
-        (self.armed, self.building, self.rounds) = (false, false, 0);
+        (self.armed, self.building, self.rounds) = (false, None, 0);
+        self.asked.clear();
         let (view, leader) = (self.view, self.config.set.leader(self.view));
         let parent = self.probable_parent();
         self.out.push(Output::EnteredView { view, leader, parent });
         self.out.push(Output::SetTimer(Timer::Retransmit(view), self.config.timing.retransmit_ms));
         let state = self.state(view);
-        let spoken = state.proposal.is_some()
-            || !state.prepares.is_empty()
-            || !state.view_changes.is_empty()
-            || state.own.is_some();
+        let spoken = state.spoken();
         let gave_up: Vec<ValidatorIndex> = state.view_changes.keys().copied().collect();
         if spoken {
             self.arm();
@@ -75,7 +85,7 @@ impl Core {
 
     /// The last view with a prepared block.
     fn last_success(&self) -> View {
-        let prepared = self.views.iter().rev().find(|(_, s)| s.prepared.is_some() || s.committed.is_some());
+        let prepared = self.views.iter().rev().find(|(_, state)| state.certified().is_some());
         prepared.map_or(self.root.view, |(view, _)| *view)
     }
 
@@ -127,24 +137,37 @@ impl Core {
         }
     }
 
+    /// SPEC rule W3: finality showed the parent on which this view really builds. Work that was seen on another one,
+    /// while nobody spoke in this view, is looked for again: it may be in that very block.
+    pub(super) fn look_again(&mut self) {
+        let spoken = self.views.get(&self.view).is_some_and(super::ViewState::spoken);
+        if self.armed && !spoken && !self.leads(self.view) {
+            self.begin_view();
+        }
+    }
+
     /// SPEC rule R: says again what others may have missed.
     fn retransmit(&mut self) {
         let view = self.view;
         self.rounds = self.rounds.saturating_add(1);
+        self.asked.clear();
         self.out.push(Output::SetTimer(Timer::Retransmit(view), self.config.timing.retransmit_ms));
         let unfinished = self.last_success() > self.root.view;
+        let seldom = self.rounds.is_power_of_two() || self.rounds.is_multiple_of(STATUS_ROUNDS);
         if self.armed || unfinished {
-            self.rebroadcast();
+            self.rebroadcast(seldom);
             self.fetch_missing();
         }
-        let quiet = self.rounds.is_power_of_two() || self.rounds.is_multiple_of(STATUS_ROUNDS);
-        if self.armed || unfinished || quiet {
-            let reply = self.memory.standing() == super::Standing::Listening;
-            let status = self.status(reply);
+        if seldom && self.rounds >= PATIENT_ROUNDS {
+            self.validate_again();
+        }
+        let listening = self.memory.standing() == super::Standing::Listening;
+        if self.armed || unfinished || seldom || listening {
+            let status = self.status(listening);
             self.out.push(Output::Broadcast(Message::Status(status)));
         }
-        // SPEC rule W: a prepared block that does not become final is work, for everybody.
-        if unfinished {
+        // SPEC rule W2: a prepared block that does not become final is work, for everybody.
+        if unfinished && self.rounds >= UNFINISHED_ROUNDS {
             self.arm();
             self.try_build(true);
         } else if self.armed {
@@ -152,12 +175,14 @@ impl Core {
         }
     }
 
-    fn rebroadcast(&mut self) {
+    /// SPEC rule R1: own votes in each round, a block (which may be large) seldom.
+    fn rebroadcast(&mut self, seldom: bool) {
         let me = self.config.me;
         let mut messages = Vec::new();
         if let Some(state) = self.views.get(&self.view) {
-            if self.leads(self.view)
-                && let Some((proposal, _)) = &state.proposal
+            if let Some((proposal, Progress::Valid)) = &state.proposal
+                && self.leads(self.view)
+                && seldom
             {
                 messages.push(Message::Propose(proposal.clone()));
             }

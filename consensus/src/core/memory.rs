@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use super::{Core, Memory0, Output};
 use crate::{Ballot, Certificate, Message, Phase, Status, ValidatorIndex, View, Vote};
 
+/// Views beyond all that was reported or shown whose certificates end an abstention (SPEC rule M3).
+const ABSTAINED_VIEWS: u64 = 2;
+
 /// Whether a validator votes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
@@ -24,8 +27,8 @@ pub(super) struct Memory {
     standing: Standing,
     /// (view, step) of the last ballot that we asked to sign.
     mark: (View, u8),
-    /// Whether somebody showed us a signature of ours above the mark: the mark is of an old backup.
-    surpassed: bool,
+    /// The view of a signature of ours above the mark that somebody showed us: the mark is of an old backup.
+    surpassed: Option<View>,
     /// Where the peers stood when we came: their proven views.
     reports: BTreeMap<ValidatorIndex, View>,
 }
@@ -36,7 +39,7 @@ impl Memory {
             Memory0::Mark(view, step) => (view, step),
             Memory0::Lost | Memory0::LostButAccepted => (View(0), 0),
         };
-        Self { start, standing: Standing::Listening, mark, surpassed: false, reports: BTreeMap::new() }
+        Self { start, standing: Standing::Listening, mark, surpassed: None, reports: BTreeMap::new() }
     }
 
     pub(super) const fn standing(&self) -> Standing {
@@ -82,17 +85,14 @@ impl Core {
         if status.epoch != self.config.set.epoch() || self.config.set.get(from).is_none() {
             return;
         }
-        let view = match status.entry {
-            None => View(1),
-            Some(certificate) => {
-                let view = certificate.view.next();
-                if view > self.view && !self.verify(&certificate) {
-                    return;
-                }
-                self.on_certificate(certificate);
-                view
-            }
-        };
+        let view = status.entry.as_ref().map_or(View(1), |certificate| certificate.view.next());
+        if let Some(certificate) = status.entry {
+            self.on_certificate(certificate);
+        }
+        if view > self.view {
+            // The certificate does not hold, or it would have led us there.
+            return;
+        }
         self.heard(from, self.view);
         if let Some(vote) = status.yours {
             self.recognise(&vote);
@@ -119,12 +119,15 @@ impl Core {
         }
         let reported = self.memory.reports.values().copied().max().unwrap_or(View(1));
         let forgotten = match self.memory.start {
-            Memory0::Mark(..) => self.memory.surpassed,
+            Memory0::Mark(..) => self.memory.surpassed.is_some(),
             Memory0::Lost => true,
             Memory0::LostButAccepted => false,
         };
-        self.memory.standing = if forgotten { Standing::Abstaining(reported.plus(2)) } else { Standing::Active };
-        if !forgotten {
+        if forgotten {
+            let last = self.memory.surpassed.unwrap_or_default().max(reported);
+            self.memory.standing = Standing::Abstaining(last.plus(ABSTAINED_VIEWS));
+        } else {
+            self.memory.standing = Standing::Active;
             self.resume();
         }
     }
@@ -134,7 +137,7 @@ impl Core {
     pub(super) fn recognise(&mut self, vote: &Vote) {
         let forgotten = vote.voter == self.config.me && vote.ballot.mark() > self.memory.mark;
         if forgotten && vote.verify(&self.config.set, &self.config.genesis) {
-            self.surpassed(vote.ballot.view);
+            self.surpassed(vote.ballot.mark());
         }
     }
 
@@ -142,28 +145,37 @@ impl Core {
     pub(super) fn recognise_signature(&mut self, certificate: &Certificate) {
         let mark = (certificate.view, certificate.phase.step());
         if mark > self.memory.mark && certificate.signers().any(|signer| signer == self.config.me) {
-            self.surpassed(certificate.view);
+            self.surpassed(mark);
         }
     }
 
-    fn surpassed(&mut self, view: View) {
-        if self.memory.start == Memory0::LostButAccepted {
+    /// SPEC rule M3: signatures of ours exist that we do not remember. With the operator's word we go on behind the
+    /// ones that we see; otherwise we abstain until others went two views beyond them.
+    fn surpassed(&mut self, mark: (View, u8)) {
+        let memory = &mut self.memory;
+        if memory.start == Memory0::LostButAccepted {
+            memory.mark = memory.mark.max(mark);
             return;
         }
-        self.memory.surpassed = true;
-        if self.memory.standing == Standing::Active {
-            self.memory.standing = Standing::Abstaining(view.max(self.view).plus(2));
-        }
+        memory.surpassed = memory.surpassed.max(Some(mark.0));
+        let until = mark.0.plus(ABSTAINED_VIEWS);
+        memory.standing = match memory.standing {
+            Standing::Listening => Standing::Listening,
+            Standing::Active => Standing::Abstaining(until.max(self.view.plus(ABSTAINED_VIEWS))),
+            Standing::Abstaining(before) => Standing::Abstaining(before.max(until)),
+        };
     }
 
-    /// SPEC rule M: a certificate two views beyond all reports formed without us; what we may have signed is
-    /// behind. We vote from the view after it on.
-    pub(super) fn end_abstention(&mut self, certificate: &Certificate) {
-        if let Standing::Abstaining(until) = self.memory.standing
-            && certificate.view >= until
-        {
-            self.memory.mark = self.memory.mark.max((certificate.view, Phase::Commit.step()));
-            self.memory.standing = Standing::Active;
+    /// SPEC rule M4: a certificate two views beyond all reports formed without us; what we may have signed is
+    /// behind. We vote from the view after it on. Tells whether this is so now.
+    pub(super) fn end_abstention(&mut self, certificate: &Certificate) -> bool {
+        match self.memory.standing {
+            Standing::Abstaining(until) if certificate.view >= until => {
+                self.memory.mark = self.memory.mark.max((certificate.view, Phase::Commit.step()));
+                self.memory.standing = Standing::Active;
+                true
+            }
+            _ => false,
         }
     }
 }

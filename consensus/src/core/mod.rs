@@ -7,11 +7,11 @@
 //! - `proposals`: building, receiving and validating blocks (rules B, P);
 //! - `votes`: votes in, certificates out (rules V, T, E);
 //! - `views`: certificates and the way through the views (rules C, N, K);
-//! - `finality`: what becomes final (rule F1);
+//! - `finality`: what becomes final (rule F);
 //! - `liveness`: timers, silent leaders, retransmission (rules W, X, R);
 //! - `memory`: what may be signed after a restart (rules S, M);
 //! - `restore`: standing again where the log ends (rule D);
-//! - `fetch`: asking for and serving what decided past views (rule F).
+//! - `fetch`: asking for and serving what decided past views (rules A, K).
 
 mod fetch;
 mod finality;
@@ -21,6 +21,9 @@ mod proposals;
 mod restore;
 mod views;
 mod votes;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -130,7 +133,7 @@ pub enum Input {
     },
     /// The signature of a ballot that was to be signed; its durability is the driver's to wait for.
     Signed(Ballot, Signature),
-    /// Block sync made a block final whose certificate it verified.
+    /// Block sync made a block final: a commit certificate for it or for a descendant was verified, and this one, too.
     Synced {
         /// The block.
         block: BlockInfo,
@@ -172,7 +175,8 @@ pub enum Output {
     },
     /// Build a block, as leader; answer with `Input::Built`, or with nothing while there is nothing to build.
     Build(Build),
-    /// Validate a block whose parent is final or was validated; answer with `Input::Validated`.
+    /// Validate a block whose parent is final or was validated; answer with `Input::Validated`. What depends on the
+    /// clock or on a fault of this node is no verdict: answer later.
     Validate(Proposal),
     /// These blocks are final, oldest first; each with the best certificate for it.
     Final(Vec<(BlockInfo, Certificate)>),
@@ -251,6 +255,18 @@ struct ViewState {
     own: Option<Proposal>,
 }
 
+impl ViewState {
+    /// The certificate of the block of this view: the prepare certificate, or the commit certificate, which proves more.
+    fn certified(&self) -> Option<&Certificate> {
+        self.prepared.as_ref().or(self.committed.as_ref())
+    }
+
+    /// Whether somebody acted in this view.
+    fn spoken(&self) -> bool {
+        self.proposal.is_some() || self.own.is_some() || !self.prepares.is_empty() || !self.view_changes.is_empty()
+    }
+}
+
 /// One validator's state machine for one epoch.
 #[derive(Clone, Debug)]
 pub struct Core {
@@ -261,6 +277,8 @@ pub struct Core {
     /// The last final block, and its certificate.
     root: BlockInfo,
     root_certificate: Option<Certificate>,
+    /// The root's commit certificate, if we have one: it helps others to finality (SPEC rule K).
+    root_commit: Option<Certificate>,
     /// All views above the root's that we know something of.
     views: BTreeMap<View, ViewState>,
     memory: Memory,
@@ -272,8 +290,10 @@ pub struct Core {
     accused: BTreeSet<(View, ValidatorIndex)>,
     /// Whether there is work in the current view, so that its timer runs.
     armed: bool,
-    /// Whether we asked the application for a block in this view.
-    building: bool,
+    /// The block that we asked the application for in this view.
+    building: Option<Build>,
+    /// The views that each peer was asked for since the last round of retransmission.
+    asked: BTreeMap<ValidatorIndex, (View, View)>,
     /// Retransmission rounds in this view.
     rounds: u64,
     out: Vec<Output>,
@@ -288,19 +308,22 @@ impl Core {
         let latest = vec![None; config.set.len()];
         let memory = Memory::new(config.memory);
         let (root, root_certificate) = (config.root, config.root_certificate.clone());
+        let root_commit = root_certificate.clone().filter(|certificate| certificate.phase == Phase::Commit);
         Self {
             entry: root_certificate.clone(),
             config,
             view,
             root,
             root_certificate,
+            root_commit,
             views: BTreeMap::new(),
             memory,
             heard,
             latest,
             accused: BTreeSet::new(),
             armed: false,
-            building: false,
+            building: None,
+            asked: BTreeMap::new(),
             rounds: 0,
             out: Vec::new(),
         }

@@ -24,14 +24,13 @@ impl Core {
         self.parent_for(self.view).map_or(self.root.hash, |parent| parent.info.hash)
     }
 
-    /// SPEC rule B: the highest prepared block that we hold, such that every view between was skipped.
+    /// SPEC rule B1: the highest prepared block that we hold, such that every view between was skipped.
     /// `Err` names a view of whose outcome we know too little.
     fn parent_for(&self, view: View) -> Result<Parent, View> {
         let mut at = view.previous();
         while at > self.root.view {
             let state = self.views.get(&at);
-            let prepared = state.and_then(|s| s.prepared.as_ref().or(s.committed.as_ref()));
-            match (prepared, self.held(at)) {
+            match (state.and_then(ViewState::certified), self.held(at)) {
                 (Some(certificate), Some(proposal)) if proposal.block.hash == certificate.block => {
                     return Ok(Parent { info: proposal.block, certificate: Some(certificate.clone()) });
                 }
@@ -42,39 +41,42 @@ impl Core {
         Ok(Parent { info: self.root, certificate: self.root_certificate.clone() })
     }
 
-    /// SPEC rule B: asks the application for a block, once a view, when we lead and there is work.
+    /// SPEC rule B2: asks the application for a block when we lead and there is work; again only when another
+    /// parent came up, or when the block is needed now.
     pub(super) fn try_build(&mut self, needed: bool) {
         let view = self.view;
-        if self.building || !self.leads(view) || !self.may_sign(Phase::Propose, view) {
+        if !self.leads(view) || !self.may_sign(Phase::Propose, view) {
             return;
         }
-        match self.parent_for(view) {
-            Err(unknown) => self.fetch_from_anyone(unknown),
-            Ok(parent) => {
-                self.building = true;
-                let unfinal = parent.info.height.0.saturating_sub(self.root.height.0);
-                self.out.push(Output::Build(Build {
-                    view,
-                    epoch: self.config.set.epoch(),
-                    parent: parent.info.hash,
-                    parent_certificate: parent.certificate.as_ref().map_or(Hash::ZERO, Certificate::hash),
-                    needed,
-                    empty: unfinal >= MAX_UNFINAL_BLOCKS,
-                }));
-            }
+        let parent = match self.parent_for(view) {
+            Err(unknown) => return self.fetch_from_anyone(unknown),
+            Ok(parent) => parent,
+        };
+        let unfinal = parent.info.height.0.saturating_sub(self.root.height.0);
+        let build = Build {
+            view,
+            epoch: self.config.set.epoch(),
+            parent: parent.info.hash,
+            parent_certificate: certificate_hash(parent.certificate.as_ref()),
+            needed: needed || self.building.as_ref().is_some_and(|earlier| earlier.needed),
+            empty: unfinal >= MAX_UNFINAL_BLOCKS,
+        };
+        if self.building.as_ref() != Some(&build) {
+            self.building = Some(build.clone());
+            self.out.push(Output::Build(build));
         }
     }
 
-    /// SPEC rule B: our block is there; it is ours to sign, and valid because we built it.
+    /// SPEC rule B3: our block is there; it is ours to sign, and valid because we built it.
     pub(super) fn on_built(&mut self, view: View, block: BlockInfo, payload: Arc<[u8]>, header: Arc<[u8]>) {
-        if view != self.view || !self.building || !self.may_sign(Phase::Propose, view) {
+        if view != self.view || self.building.is_none() || !self.may_sign(Phase::Propose, view) {
             return;
         }
         let Ok(parent) = self.parent_for(view) else { return };
-        let certificate_hash = parent.certificate.as_ref().map_or(Hash::ZERO, Certificate::hash);
-        if block.parent != parent.info.hash || block.parent_certificate != certificate_hash || block.view != view {
+        let certificate = certificate_hash(parent.certificate.as_ref());
+        if block.parent != parent.info.hash || block.parent_certificate != certificate || block.view != view {
             // A better parent came up meanwhile: build anew.
-            self.building = false;
+            self.building = None;
             return self.try_build(true);
         }
         let skipped = self.skips_between(parent.info.view, view);
@@ -94,14 +96,11 @@ impl Core {
         skipped
     }
 
-    /// Our proposal is signed: logged, sent, and prepared by ourselves (SPEC rules B, P).
+    /// SPEC rule B3: our proposal is signed: logged, sent, and prepared by ourselves.
     pub(super) fn publish_own(&mut self, ballot: Ballot, signature: Signature) {
-        let Some(mut proposal) = self.state(ballot.view).own.take() else { return };
-        if proposal.ballot() != ballot {
-            return;
-        }
+        let Some(state) = self.views.get_mut(&ballot.view) else { return };
+        let Some(mut proposal) = state.own.take().filter(|own| own.ballot() == ballot) else { return };
         proposal.signature = signature;
-        let state = self.state(ballot.view);
         state.proposed = Some((ballot.block, signature));
         state.proposal = Some((proposal.clone(), Progress::Valid));
         self.out.push(Output::Persist(Record::Proposal(proposal.clone())));
@@ -109,22 +108,33 @@ impl Core {
         self.try_prepare(ballot.view);
     }
 
-    /// SPEC rule P: a proposal comes in. It is kept when its leader signed it and it is the first of its view,
+    /// The block that a certificate names for a view.
+    fn certified(&self, view: View) -> Option<Hash> {
+        self.views.get(&view)?.certified().map(|certificate| certificate.block)
+    }
+
+    /// SPEC rule P2: blocks of the window are kept, and any that a certificate above the root names.
+    fn wants(&self, view: View, block: Hash) -> bool {
+        self.in_window(view) || (view > self.root.view && self.certified(view) == Some(block))
+    }
+
+    /// SPEC rules P1, P2: a proposal comes in. It is kept when its leader signed it and it is the first of its view,
     /// or the one that a certificate names.
     pub(super) fn on_proposal(&mut self, from: ValidatorIndex, proposal: Proposal) {
         let (view, block) = (proposal.block.view, proposal.block);
-        let sound = block.epoch == self.config.set.epoch() && self.in_window(view);
-        if !sound || !carries_what_it_says(&proposal) || !proposal.verify(&self.config.set, &self.config.genesis) {
+        let useful = view > self.view || self.wants(view, block.hash);
+        let sound = block.epoch == self.config.set.epoch() && useful && self.carries_what_it_says(&proposal);
+        if !sound || !proposal.verify(&self.config.set, &self.config.genesis) {
             return;
         }
-        self.heard(self.config.set.leader(view), view);
         self.adopt_justification(&proposal);
-        if !self.in_window(view) {
+        self.heard(self.config.set.leader(view), self.view.min(view));
+        if !self.wants(view, block.hash) {
             return;
         }
         self.accuse_second_proposal(&proposal);
+        let wanted = self.certified(view);
         let state = self.state(view);
-        let wanted = state.prepared.as_ref().or(state.committed.as_ref()).map(|c| c.block);
         let keep = match (&state.proposal, wanted) {
             (Some((known, _)), _) if known.block.hash == block.hash => false,
             (_, Some(wanted)) => wanted == block.hash,
@@ -137,6 +147,20 @@ impl Core {
             self.arm();
         }
         self.try_validate(view, Some(from));
+    }
+
+    /// SPEC rule P1: the seal commits to the very certificate that is carried, and this is the parent's. Only
+    /// genesis has none.
+    fn carries_what_it_says(&self, proposal: &Proposal) -> bool {
+        match &proposal.parent {
+            None => proposal.block.parent_certificate == Hash::ZERO && proposal.block.parent == self.config.genesis,
+            Some(certificate) => {
+                certificate.phase != Phase::ViewChange
+                    && certificate.block == proposal.block.parent
+                    && certificate.view < proposal.block.view
+                    && certificate.hash() == proposal.block.parent_certificate
+            }
+        }
     }
 
     /// The certificates in a proposal count like any others (SPEC rule C); a later one moves us at once.
@@ -162,31 +186,50 @@ impl Core {
         }
     }
 
-    /// SPEC rule P: hands the proposal of a view to the application once its parent is held and its justification
-    /// complete; asks `from` for what is missing.
+    /// SPEC rules P3, P4: hands the proposal of a view to the application once its parent is held and its
+    /// justification complete; asks `from` for what is missing.
     pub(super) fn try_validate(&mut self, view: View, from: Option<ValidatorIndex>) {
-        let Some(ViewState { proposal: Some((proposal, Progress::Waiting)), prepared, committed, .. }) =
-            self.views.get(&view)
-        else {
-            return;
-        };
-        let decided = prepared.is_some() || committed.is_some();
+        let Some(state) = self.views.get(&view) else { return };
+        let Some((proposal, Progress::Waiting)) = &state.proposal else { return };
+        let decided = state.certified().is_some();
         let parent_view = proposal.parent.as_ref().map_or(View(0), |c| c.view);
         let (parent, height) = (proposal.block.parent, proposal.block.height);
         let parent_info = match self.held(parent_view) {
             Some(held) if held.block.hash == parent => Some(held.block),
             _ => (self.root.hash == parent).then_some(self.root),
         };
-        let missing = (parent_view.0 + 1..view.0)
+        let Some(info) = parent_info else {
+            return match parent_view > self.root.view {
+                true if self.has_proposal(parent_view, parent) => {}
+                true => self.fetch(parent_view, from),
+                // Nothing that does not extend the last final block can be justified any more.
+                false => self.reject(view),
+            };
+        };
+        let missing = (parent_view.max(self.root.view).next().0..view.0)
             .map(View)
-            .find(|v| *v > self.root.view && self.views.get(v).is_none_or(|state| state.skipped.is_none()));
-        match (parent_info, missing) {
-            (None, _) if parent_view > self.root.view => self.fetch(parent_view, from),
-            // The parent is final with us, but another block of its height: rule 5 says that this cannot be final.
-            (None, _) => {}
-            (Some(_), Some(view)) if !decided => self.fetch(view, from),
-            (Some(info), _) if height != info.height.next() => self.reject(view),
-            (Some(_), _) => self.validate(view),
+            .find(|between| self.views.get(between).is_none_or(|state| state.skipped.is_none()));
+        match missing {
+            Some(between) if !decided => self.fetch(between, from),
+            _ if height != info.height.next() => self.reject(view),
+            _ => self.validate(view),
+        }
+    }
+
+    /// Whether a block came in, valid or not yet.
+    fn has_proposal(&self, view: View, block: Hash) -> bool {
+        let state = self.views.get(&view);
+        state.and_then(|state| state.proposal.as_ref()).is_some_and(|(proposal, _)| proposal.block.hash == block)
+    }
+
+    /// SPEC rule P5: asks again for verdicts on certified blocks that never came.
+    pub(super) fn validate_again(&mut self) {
+        let stuck = |state: &ViewState| {
+            state.certified().is_some() && matches!(state.proposal, Some((_, Progress::Validating)))
+        };
+        let views: Vec<View> = self.views.iter().filter(|(_, state)| stuck(state)).map(|(view, _)| *view).collect();
+        for view in views {
+            self.validate(view);
         }
     }
 
@@ -198,7 +241,7 @@ impl Core {
         }
     }
 
-    /// The application's verdict (SPEC rule P).
+    /// SPEC rule P5: the application's verdict.
     pub(super) fn on_validated(&mut self, view: View, block: Hash, valid: bool) {
         let Some(ViewState { proposal: Some((proposal, progress)), .. }) = self.views.get_mut(&view) else { return };
         if proposal.block.hash != block || *progress != Progress::Validating {
@@ -228,15 +271,27 @@ impl Core {
         let Some((proposal, progress)) = &mut state.proposal else { return };
         *progress = Progress::Invalid;
         let block = proposal.block.hash;
-        let decided = state.prepared.as_ref().or(state.committed.as_ref()).is_some_and(|c| c.block == block);
-        if decided {
+        if self.certified(view) == Some(block) {
             self.out.push(Output::Diverged(Divergence::InvalidBlock { view, block }));
         } else {
             self.give_up(view);
         }
     }
 
-    /// SPEC rule P: Prepare, once a view, for the valid proposal of the current view.
+    /// SPEC rule P2: a certificate says which block is this view's. Another one, from a leader that sent more than
+    /// one, makes room for it; the same one, found invalid before, ends this node.
+    pub(super) fn settle_proposal(&mut self, view: View, block: Hash) {
+        let state = self.state(view);
+        match &state.proposal {
+            Some((proposal, _)) if proposal.block.hash != block => state.proposal = None,
+            Some((_, Progress::Invalid)) => {
+                self.out.push(Output::Diverged(Divergence::InvalidBlock { view, block }));
+            }
+            _ => {}
+        }
+    }
+
+    /// SPEC rule P6: Prepare, once a view, for the valid proposal of the current view.
     pub(super) fn try_prepare(&mut self, view: View) {
         let Some(block) = self.held(view).map(|proposal| proposal.block.hash) else { return };
         if view == self.view && self.may_sign(Phase::Prepare, view) {
@@ -253,22 +308,9 @@ impl Core {
         let header = proposal.header.to_vec();
         Some(Named { header, leader_signature: proposal.signature })
     }
-
-    /// SPEC rule M: voting begins: the view begins for us.
-    pub(super) fn resume(&mut self) {
-        self.begin_view();
-    }
 }
 
-/// SPEC rule P: the seal commits to the very certificate that is carried, and this is the parent's.
-fn carries_what_it_says(proposal: &Proposal) -> bool {
-    match &proposal.parent {
-        None => proposal.block.parent_certificate == Hash::ZERO,
-        Some(certificate) => {
-            certificate.phase != Phase::ViewChange
-                && certificate.block == proposal.block.parent
-                && certificate.view < proposal.block.view
-                && certificate.hash() == proposal.block.parent_certificate
-        }
-    }
+/// What the seal says of the parent's certificate.
+fn certificate_hash(certificate: Option<&Certificate>) -> Hash {
+    certificate.map_or(Hash::ZERO, Certificate::hash)
 }

@@ -1,7 +1,7 @@
 //! Certificates, and the way through the views (SPEC rules C, N, K).
 
 use super::{Core, Output, VIEWS_BEHIND};
-use crate::{Ballot, Certificate, Hash, Phase, Record, Signature, ValidatorIndex, View};
+use crate::{Ballot, Certificate, Phase, Record, Signature, ValidatorIndex, View};
 
 impl Core {
     /// Verifies a certificate; signatures that were verified as votes are not verified again.
@@ -51,11 +51,13 @@ impl Core {
             Phase::ViewChange => state.skipped = Some(certificate.clone()),
         }
         if certificate.phase != Phase::ViewChange {
-            self.drop_other_proposal(view, certificate.block);
+            self.settle_proposal(view, certificate.block);
             self.try_commit(view);
         }
-        self.end_abstention(&certificate);
-        self.enter(certificate);
+        let votes_again = self.end_abstention(&certificate);
+        if !self.enter(certificate) && votes_again {
+            self.begin_view();
+        }
         self.try_finalize();
         self.retry_validations();
         if self.armed {
@@ -63,40 +65,42 @@ impl Core {
         }
     }
 
-    /// The leader sent more than one proposal, and the quorum took another than we.
-    fn drop_other_proposal(&mut self, view: View, block: Hash) {
-        let state = self.state(view);
-        if state.proposal.as_ref().is_some_and(|(proposal, _)| proposal.block.hash != block) {
-            state.proposal = None;
-        }
-    }
-
-    fn retry_validations(&mut self) {
+    pub(super) fn retry_validations(&mut self) {
         let waiting: Vec<View> = self.views.keys().copied().collect();
         for view in waiting {
             self.try_validate(view, None);
         }
     }
 
-    /// SPEC rules N, K: a certificate for this view or a later one leads into the view after it.
-    pub(super) fn enter(&mut self, certificate: Certificate) {
+    /// SPEC rules N1, K1: a certificate for this view or a later one leads into the view after it.
+    pub(super) fn enter(&mut self, certificate: Certificate) -> bool {
         let next = certificate.view.next();
         if next <= self.view {
-            return;
+            return false;
+        }
+        // SPEC rule X4: silence is counted in views that we witnessed.
+        let jumped = next.0.saturating_sub(self.view.next().0);
+        for heard in &mut self.heard {
+            *heard = heard.plus(jumped).min(next);
         }
         self.view = next;
         self.entry = Some(certificate);
-        self.forget_old_votes();
+        self.forget_old_views();
         self.begin_view();
+        true
     }
 
-    /// Votes far behind can no longer matter; their certificates are kept.
-    fn forget_old_votes(&mut self) {
+    /// Votes far behind can no longer matter, nor can blocks that no certificate names; certificates are kept.
+    fn forget_old_views(&mut self) {
         let oldest = View(self.view.0.saturating_sub(VIEWS_BEHIND));
         for (_, state) in self.views.range_mut(..oldest) {
             state.prepares.clear();
             state.commits.clear();
             state.view_changes.clear();
+            state.own = None;
+            if state.certified().is_none() {
+                state.proposal = None;
+            }
         }
         self.accused = self.accused.split_off(&(oldest, ValidatorIndex(0)));
     }

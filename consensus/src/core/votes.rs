@@ -19,10 +19,10 @@ impl Core {
             }
             return;
         }
-        if vote.voter == self.config.me
-            || self.is_counted(&vote)
-            || !vote.verify(&self.config.set, &self.config.genesis)
-        {
+        if vote.voter == self.config.me {
+            return self.recognise(&vote);
+        }
+        if self.is_counted(&vote) || !vote.verify(&self.config.set, &self.config.genesis) {
             return;
         }
         self.heard(vote.voter, self.view.min(ballot.view));
@@ -53,6 +53,9 @@ impl Core {
     /// Counts a verified vote, the first of its voter, view and phase; a second one is evidence.
     pub(super) fn count_vote(&mut self, vote: Vote) {
         let (ballot, voter) = (vote.ballot, vote.voter);
+        if ballot.view <= self.root.view {
+            return;
+        }
         self.accuse_contradiction(&vote);
         let state = self.state(ballot.view);
         let votes = match ballot.phase {

@@ -1,0 +1,275 @@
+//! Rule P: proposals.
+
+use super::bench::{Bench, diverged, evidence, fetches, genesis, signs, validates};
+use crate::core::{Input, VIEWS_AHEAD};
+use crate::testing::{GENESIS, Network, block_hash};
+use crate::{BlockInfo, Epoch, Hash, Height, Message, Phase, Proposal, Signature, ValidatorIndex, View};
+
+/// The block of view 1, prepared by the others and held.
+fn with_first_block(me: u16) -> Bench {
+    let mut bench = Bench::new(me);
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    bench
+}
+
+#[test]
+fn rule_p1_a_proposal_must_be_what_its_signature_and_seal_say() {
+    type Spoil = fn(&mut Proposal, &Network);
+    let table: [(&str, Spoil, bool); 9] = [
+        ("as it should be", |_, _| {}, true),
+        ("another's signature", |p, net| p.signature = net.sign(0, &p.ballot()), false),
+        ("no signature", |p, _| p.signature = Signature([0; 64]), false),
+        ("another epoch", |p, _| p.block.epoch = Epoch(1), false),
+        ("without the parent's certificate", |p, _| p.parent = None, false),
+        (
+            "a certificate that the seal does not name",
+            |p, net| {
+                p.parent = Some(net.certificate(Phase::Commit, 1, 1, &[0, 1, 2]));
+            },
+            false,
+        ),
+        (
+            "the certificate of another block",
+            |p, net| {
+                let other = net.certificate(Phase::Prepare, 1, 9, &[0, 1, 2]);
+                (p.block.parent_certificate, p.parent) = (other.hash(), Some(other));
+            },
+            false,
+        ),
+        (
+            "a view-change certificate",
+            |p, net| {
+                let skip = net.skip(1, &[0, 1, 2]);
+                (p.block.parent_certificate, p.parent) = (skip.hash(), Some(skip));
+            },
+            false,
+        ),
+        (
+            "a certificate of a view that is not before",
+            |p, net| {
+                let late = net.certificate(Phase::Prepare, 2, 1, &[0, 1, 2]);
+                (p.block.parent_certificate, p.parent) = (late.hash(), Some(late));
+            },
+            false,
+        ),
+    ];
+    for (what, spoil, taken) in table {
+        let mut bench = with_first_block(3);
+        let mut proposal = bench.net.proposal(2, 2, (1, 1), vec![]);
+        spoil(&mut proposal, &bench.net);
+        let outputs = bench.propose(proposal);
+        assert_eq!(validates(&outputs), if taken { vec![2] } else { vec![] }, "{what}");
+        assert!(evidence(&outputs).is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn rule_p1_only_the_child_of_genesis_has_no_parent_certificate() {
+    let root_view = View(1 << 40);
+    let root = BlockInfo { hash: block_hash(7), view: root_view, height: Height(9), ..genesis() };
+    let mut bench = Bench::stopped(&[1, 1, 1, 1], 3, |config| {
+        config.root = root;
+        config.root_certificate = None;
+    });
+    bench.give(Input::Start);
+    bench.hear_all(None);
+    let view = root_view.next();
+    for parent in [block_hash(7), GENESIS] {
+        let block = BlockInfo {
+            hash: block_hash(8),
+            parent,
+            height: Height(10),
+            epoch: Epoch(0),
+            view,
+            parent_certificate: Hash::ZERO,
+        };
+        let mut proposal = Proposal { block, parent: None, ..bench.net.proposal(1, 8, (0, 0), vec![]) };
+        proposal.signature = bench.net.sign(bench.net.set.leader(view).0, &proposal.ballot());
+        // Not a loop over all views since genesis either.
+        assert!(validates(&bench.propose(proposal)).is_empty());
+    }
+}
+
+#[test]
+fn rule_p2_the_first_of_a_view_and_the_second_is_evidence() {
+    let mut bench = Bench::new(3);
+    assert_eq!(validates(&bench.block(1, 1, (0, 0))), [1]);
+    let outputs = bench.block(1, 2, (0, 0));
+    assert!(validates(&outputs).is_empty());
+    assert_eq!(evidence(&outputs)[0].validator(), ValidatorIndex(0));
+    assert!(bench.block(1, 1, (0, 0)).is_empty(), "the same again is nothing");
+}
+
+#[test]
+fn rule_p2_the_certified_block_takes_the_place_of_another() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 2);
+    assert_eq!(validates(&bench.block(1, 1, (0, 0))), [], "the one that lost is not taken again");
+    let outputs = bench.block(1, 2, (0, 0));
+    assert_eq!(validates(&outputs), [2]);
+    assert_eq!(signs(&outputs), [(Phase::Commit, 1, 2)]);
+}
+
+#[test]
+fn rule_p2_certified_blocks_are_taken_however_old() {
+    let mut bench = Bench::new(3);
+    bench.prepared(1, 1);
+    for view in 2..60 {
+        bench.skipped(view);
+    }
+    assert_eq!(validates(&bench.block(2, 5, (1, 1))), [], "no certificate names it");
+    assert_eq!(validates(&bench.block(1, 1, (0, 0))), [1]);
+}
+
+#[test]
+fn rule_p2_the_window_of_views_is_bounded() {
+    let last = 1 + VIEWS_AHEAD;
+    for (view, kept) in [(last, true), (last + 1, false)] {
+        let mut bench = Bench::new(3);
+        let proposal = bench.net.proposal(view, 1, (0, 0), vec![]);
+        let fetched = !fetches(&bench.propose(proposal)).is_empty();
+        assert_eq!(fetched, kept, "view {view}");
+        assert_eq!(bench.core.views.contains_key(&View(view)), kept, "view {view}");
+    }
+}
+
+#[test]
+fn rule_p2_the_certificates_of_a_proposal_far_ahead_lead_there() {
+    let mut bench = Bench::new(3);
+    let outputs = bench.block(41, 2, (40, 1));
+    assert_eq!(bench.core.view(), View(41));
+    assert_eq!(fetches(&outputs), [(0, 40, 41)], "the parent is asked for");
+}
+
+#[test]
+fn rule_p2_blocks_that_no_certificate_names_are_forgotten() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    for view in 1..60 {
+        bench.skipped(view);
+    }
+    let kept = bench.core.views.values().filter(|state| state.proposal.is_some()).count();
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn rule_p3_every_view_between_must_be_proven_skipped() {
+    let mut bench = Bench::new(3);
+    let skip = |bench: &Bench, view| bench.net.skip(view, &[0, 1, 2]);
+    let proposal = bench.net.proposal(3, 1, (0, 0), vec![skip(&bench, 2)]);
+    let outputs = bench.propose(proposal);
+    assert_eq!(validates(&outputs), []);
+    assert_eq!(fetches(&outputs), [(2, 1, 3)], "its leader is asked for view 1");
+    let outputs = bench.skipped(1);
+    assert_eq!(validates(&outputs), [1]);
+    assert_eq!(signs(&outputs), [(Phase::Prepare, 3, 1)]);
+}
+
+#[test]
+fn rule_p3_what_does_not_extend_the_final_block_is_refused_at_once() {
+    let mut bench = with_first_block(3);
+    bench.committed(1, 1);
+    let outputs = bench.block(2, 5, (0, 0));
+    assert_eq!(validates(&outputs), []);
+    assert_eq!(signs(&outputs), [(Phase::ViewChange, 2, 0)]);
+}
+
+#[test]
+fn rule_p4_the_parent_comes_first() {
+    let mut bench = Bench::new(3);
+    bench.verdict = None;
+    let outputs = bench.block(2, 2, (1, 1));
+    assert_eq!((validates(&outputs), fetches(&outputs)), (vec![], vec![(1, 1, 2)]));
+    let outputs = bench.block(1, 1, (0, 0));
+    assert_eq!(validates(&outputs), [1]);
+    // While the parent is being validated nobody is asked for it.
+    assert_eq!(bench.block(2, 2, (1, 1)), []);
+    let verdict = Input::Validated { view: View(1), block: block_hash(1), valid: true };
+    assert_eq!(validates(&bench.give(verdict)), [2]);
+}
+
+#[test]
+fn rule_p4_the_height_follows_the_parents() {
+    let mut bench = Bench::new(3);
+    let mut proposal = bench.net.proposal(1, 1, (0, 0), vec![]);
+    proposal.block.height = Height(2);
+    let outputs = bench.propose(proposal);
+    assert_eq!(validates(&outputs), []);
+    assert_eq!(signs(&outputs), [(Phase::ViewChange, 1, 0)]);
+}
+
+#[test]
+fn rule_p5_the_verdict() {
+    // (view and block of the verdict, valid, what is signed)
+    let table = [
+        ((1, 1), true, vec![(Phase::Prepare, 1, 1)]),
+        ((1, 1), false, vec![(Phase::ViewChange, 1, 0)]),
+        ((1, 2), true, vec![]),
+        ((2, 1), true, vec![]),
+        ((9, 9), false, vec![]),
+    ];
+    for ((view, block), valid, expected) in table {
+        let mut bench = Bench::new(3);
+        bench.verdict = None;
+        bench.block(1, 1, (0, 0));
+        let outputs = bench.give(Input::Validated { view: View(view), block: block_hash(block), valid });
+        assert_eq!(signs(&outputs), expected, "view {view} block {block} {valid}");
+    }
+}
+
+#[test]
+fn rule_p5_a_certified_block_that_is_invalid_ends_the_node() {
+    let mut bench = Bench::new(3);
+    bench.verdict = Some(false);
+    bench.prepared(1, 1);
+    assert!(diverged(&bench.block(1, 1, (0, 0))), "certificate, then verdict");
+    let mut bench = Bench::new(3);
+    bench.verdict = Some(false);
+    assert!(!diverged(&bench.block(1, 1, (0, 0))));
+    assert!(diverged(&bench.prepared(1, 1)), "verdict, then certificate");
+}
+
+#[test]
+fn rule_p5_a_verdict_that_never_came_is_asked_for_again() {
+    let mut bench = Bench::new(3);
+    bench.verdict = None;
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    let asked: Vec<usize> = (1..=8).map(|_| validates(&bench.round()).len()).collect();
+    assert_eq!(asked, [0, 0, 0, 1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn rule_p6_prepare_once_a_view_and_not_after_a_view_change() {
+    let mut bench = Bench::new(3);
+    assert_eq!(signs(&bench.block(1, 1, (0, 0))), [(Phase::Prepare, 1, 1)]);
+    assert_eq!(signs(&bench.block(1, 1, (0, 0))), []);
+    let mut bench = Bench::new(3);
+    bench.work();
+    assert_eq!(signs(&bench.timeout()), [(Phase::ViewChange, 1, 0)]);
+    let outputs = bench.block(1, 1, (0, 0));
+    assert_eq!((validates(&outputs), signs(&outputs)), (vec![1], vec![]));
+}
+
+#[test]
+fn rule_p6_only_in_the_current_view() {
+    let mut bench = Bench::new(3);
+    bench.verdict = None;
+    bench.block(1, 1, (0, 0));
+    bench.skipped(1);
+    let verdict = Input::Validated { view: View(1), block: block_hash(1), valid: true };
+    assert_eq!(signs(&bench.give(verdict)), []);
+}
+
+#[test]
+fn rule_p6_a_block_that_was_validated_early_is_prepared_when_its_view_comes() {
+    let mut bench = Bench::new(3);
+    let proposal = bench.net.proposal(2, 1, (0, 0), vec![]);
+    assert_eq!(validates(&bench.propose(proposal)), []);
+    let outputs = bench.skipped(1);
+    assert_eq!(signs(&outputs), [(Phase::Prepare, 2, 1)]);
+    let sent = outputs.iter().any(|o| matches!(o, crate::core::Output::Broadcast(Message::Vote(_))));
+    assert!(sent);
+}

@@ -1,0 +1,141 @@
+//! Rule D: durability.
+
+use super::bench::{Bench, Step, broadcasts, finals, signs};
+use crate::core::{Input, Memory0, Output};
+use crate::testing::{GENESIS, read_block};
+use crate::{Message, Phase, Record, View, Vote};
+
+use Phase::{Commit, Prepare, ViewChange};
+
+#[test]
+fn rule_d1_block_certificate_and_vote_are_logged_before_the_vote_leaves() {
+    let mut bench = Bench::new(3);
+    let mut all = bench.block(1, 1, (0, 0));
+    all.extend(bench.prepared(1, 1));
+    let at = |wanted: &dyn Fn(&Output) -> bool| all.iter().position(wanted).unwrap();
+    let logged = |phase| move |o: &Output| matches!(o, Output::Persist(Record::Vote(v)) if v.ballot.phase == phase);
+    let sent = |phase| move |o: &Output| matches!(o, Output::Broadcast(Message::Vote(v)) if v.ballot.phase == phase);
+    let order = [
+        at(&|o| matches!(o, Output::Persist(Record::Proposal(_)))),
+        at(&logged(Prepare)),
+        at(&sent(Prepare)),
+        at(&|o| matches!(o, Output::Persist(Record::Certificate(_)))),
+        at(&logged(Commit)),
+        at(&sent(Commit)),
+    ];
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn rule_d2_a_snapshot_stands_for_the_whole_log() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    bench.block(2, 2, (1, 1));
+    let mark = Memory0::Mark(View(2), 1);
+    let mut snapshot = bench.core.snapshot();
+    let mut from_log = Bench { log: bench.log.clone(), ..Bench::stopped(&[1; 4], 3, |_| {}) };
+    std::mem::swap(&mut bench.log, &mut snapshot);
+    let mut seen = Vec::new();
+    for bench in [&mut bench, &mut from_log] {
+        bench.restart(mark);
+        let outputs = bench.hear_all(None);
+        assert_eq!(bench.core.view(), View(2));
+        assert_eq!(signs(&outputs), []);
+        seen.push(broadcasts(&bench.round()).into_iter().cloned().collect::<Vec<_>>());
+        assert_eq!(finals(&bench.committed(2, 2)), [1, 2]);
+    }
+    assert_eq!(seen[0], seen[1], "the same is said again");
+}
+
+#[test]
+fn rule_d3_a_restarted_validator_stands_where_it_stood_and_contradicts_nothing() {
+    // (what happened before the crash, mark, what it signs when told to go on and to give up)
+    type Case = (&'static str, fn(&mut Bench), (u64, u8), Vec<Step>);
+    let table: [Case; 4] = [
+        ("prepared", |b| drop(b.block(1, 1, (0, 0))), (1, 1), vec![(ViewChange, 1, 1)]),
+        (
+            "gave up",
+            |b| {
+                b.work();
+                b.timeout();
+            },
+            (1, 2),
+            vec![],
+        ),
+        (
+            "committed",
+            |b| {
+                b.block(1, 1, (0, 0));
+                b.prepared(1, 1);
+            },
+            (1, 2),
+            vec![(ViewChange, 2, 0)],
+        ),
+        ("nothing", |_| {}, (0, 0), vec![(ViewChange, 1, 0)]),
+    ];
+    for (what, before, (view, step), expected) in table {
+        let mut bench = Bench::new(3);
+        before(&mut bench);
+        bench.restart(Memory0::Mark(View(view), step));
+        let mut outputs = bench.hear_all(None);
+        bench.work();
+        outputs.extend(bench.timeout());
+        assert_eq!(signs(&outputs), expected, "{what}");
+    }
+}
+
+#[test]
+fn rule_d3_the_log_raises_a_mark_that_is_behind() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.restart(Memory0::Mark(View(0), 0));
+    assert_eq!(signs(&bench.hear_all(None)), [], "not a second Prepare");
+}
+
+#[test]
+fn rule_d3_final_blocks_come_back_from_the_log() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    bench.committed(1, 1);
+    let me = bench.me;
+    // The chain lost the block: the log has it, and its commit certificate.
+    bench.core = Bench::stopped(&[1; 4], me, |config| config.memory = Memory0::Mark(View(1), 2)).core;
+    for record in bench.log.clone() {
+        bench.give(Input::Restore(record));
+    }
+    assert_eq!(finals(&bench.give(Input::Start)), [1]);
+}
+
+#[test]
+fn rule_d3_a_view_change_of_the_signers_file_finds_its_header_in_the_log() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.timeout();
+    // The crash took the last record of the log; the signer's file still has the ballot.
+    let Some(Record::Vote(lost)) = bench.log.pop() else { panic!() };
+    assert_eq!(lost.ballot.phase, ViewChange);
+    bench.log.push(Record::Vote(Vote { named: None, ..lost.clone() }));
+    bench.restart(Memory0::Mark(View(1), 2));
+    bench.hear_all(None);
+    let outputs = bench.round();
+    assert!(broadcasts(&outputs).contains(&&Message::Vote(lost)));
+}
+
+#[test]
+fn rule_d1_records_are_read_as_they_were_written() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    bench.skipped(2);
+    assert!(bench.log.len() >= 5);
+    for record in &bench.log {
+        let bytes = record.encode();
+        assert_eq!(&Record::decode(&bytes, 4, &read_block).unwrap(), record);
+        assert_eq!(Record::is_vote(&bytes), matches!(record, Record::Vote(_)));
+        if let Record::Vote(vote) = record {
+            assert!(vote.verify(&bench.net.set, &GENESIS));
+        }
+    }
+}
