@@ -11,10 +11,10 @@
 
 mod assent;
 mod backend;
+mod blocking;
 mod config;
 mod errors;
 mod eth;
-mod heavy;
 mod http;
 pub mod limits;
 mod methods;

@@ -45,6 +45,13 @@ pub const GAS_CAP: u64 = 50_000_000;
 /// Heavy calls that may wait for a place per place; further ones are told to come back.
 pub const HEAVY_QUEUE_PER_SLOT: usize = 16;
 
+/// Reads of blocks, transactions and receipts that run at a time. They take a fraction of a
+/// millisecond each, and leave the runtime's other blocking threads (512 in all) to consensus.
+pub const READ_SLOTS: usize = 32;
+
+/// Reads that may wait for a place; further ones are told to come back.
+pub const READ_QUEUE: usize = 4_096;
+
 /// Blocks that one `eth_getLogs` may span.
 pub const MAX_LOG_BLOCKS: u64 = 10_000;
 
@@ -78,7 +85,7 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time for the headers of a request, and time that a connection may stay open without one.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Connections that are told at a time that there are too many; further ones are just closed.
 pub const MAX_REFUSALS: usize = 32;

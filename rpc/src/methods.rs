@@ -11,10 +11,11 @@ use serde::Serialize;
 use crate::{
     assent,
     backend::Backend,
+    blocking::BlockingPool,
     config::RpcConfig,
     errors::CallError,
     eth,
-    heavy::{HeavyPool, blocking},
+    limits::{HEAVY_QUEUE_PER_SLOT, READ_QUEUE, READ_SLOTS},
     net,
     params::Args,
     server::RpcError,
@@ -33,12 +34,41 @@ const NAMESPACES: [(&str, Register); 4] =
 pub(crate) struct Api {
     pub(crate) backend: Backend,
     pub(crate) config: RpcConfig,
-    pub(crate) heavy: HeavyPool,
+    /// Runs what takes long.
+    heavy: BlockingPool,
+    /// Runs what reads more than one thing.
+    reads: BlockingPool,
+}
+
+impl Api {
+    fn new(config: &RpcConfig, backend: Backend) -> Self {
+        let slots = match config.heavy_calls {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            slots => slots,
+        };
+        let heavy = "too many heavy calls (eth_call, eth_estimateGas, eth_getLogs and the like) wait";
+        let reads = "too many reads of the chain wait";
+        Self {
+            backend,
+            config: config.clone(),
+            heavy: BlockingPool::new(heavy, slots, slots.saturating_mul(HEAVY_QUEUE_PER_SLOT)),
+            reads: BlockingPool::new(reads, READ_SLOTS, READ_QUEUE),
+        }
+    }
+
+    /// Reads from the chain on a blocking thread.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: Arc<Self>,
+        read: impl FnOnce(&Self) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let reads = self.reads.clone();
+        reads.run(move || read(&self)).await
+    }
 }
 
 /// The methods of the namespaces that the configuration names.
 pub(crate) fn offered(config: &RpcConfig, backend: Backend) -> Result<Methods, RpcError> {
-    let api = Api { backend, config: config.clone(), heavy: HeavyPool::new(config.heavy_calls) };
+    let api = Api::new(config, backend);
     let mut registrar = Registrar { module: RpcModule::new(api) };
     for name in &config.namespaces {
         if !NAMESPACES.iter().any(|(known, _)| known == name) {
@@ -83,7 +113,22 @@ impl Registrar {
     {
         let callback = move |params: Params<'static>, api: Arc<Api>, _| async move {
             let args = Args::parse(&params, max)?;
-            blocking(move || json(&method(&api, &args)?)).await
+            api.read(move |api| json(&method(api, &args)?)).await
+        };
+        self.module.register_async_method(name, callback).expect(ONCE);
+    }
+
+    /// A method that decides for itself what it waits for.
+    pub(crate) fn asynchronous<T, F, Fut>(&mut self, name: &'static str, max: usize, method: F)
+    where
+        T: Serialize + Clone + 'static,
+        F: Fn(Arc<Api>, Args) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, CallError>> + Send,
+    {
+        let callback = move |params: Params<'static>, api: Arc<Api>, _| {
+            let args = Args::parse(&params, max);
+            let method = method.clone();
+            async move { method(api, args?).await }
         };
         self.module.register_async_method(name, callback).expect(ONCE);
     }
@@ -102,6 +147,9 @@ impl Registrar {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Box<JsonRawValue>, CallError> {
+/// An answer that is written already.
+pub(crate) type Json = Box<JsonRawValue>;
+
+pub(crate) fn json(value: &impl Serialize) -> Result<Json, CallError> {
     serde_json::value::to_raw_value(value).map_err(CallError::internal)
 }

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::{
     errors::CallError,
-    methods::{Api, ONCE, Registrar},
+    methods::{Api, Registrar},
     params::Args,
     status::SyncStatus,
 };
@@ -43,8 +43,6 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.quick("eth_getStorageAt", 3, state::storage_at);
     methods.quick("eth_getUncleCountByBlockNumber", 1, blocks::uncle_count_by_number);
     methods.quick("eth_getUncleCountByBlockHash", 1, blocks::uncle_count_by_hash);
-    methods.quick("eth_getTransactionByHash", 1, transactions::by_hash);
-    methods.quick("eth_getTransactionReceipt", 1, transactions::receipt);
     methods.blocking("eth_getBlockByNumber", 2, blocks::by_number);
     methods.blocking("eth_getBlockByHash", 2, blocks::by_hash);
     methods.blocking("eth_getBlockReceipts", 1, blocks::receipts);
@@ -56,8 +54,9 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.heavy("eth_estimateGas", call::CALL_PARAMS, call::estimate_gas);
     methods.heavy("eth_feeHistory", 3, fees::fee_history);
     methods.heavy("eth_getLogs", 1, logs::get_logs);
-    let send_raw = |params, api, _| transactions::send_raw(params, api);
-    methods.module.register_async_method("eth_sendRawTransaction", send_raw).expect(ONCE);
+    methods.asynchronous("eth_sendRawTransaction", 1, transactions::send_raw);
+    methods.asynchronous("eth_getTransactionByHash", 1, transactions::by_hash);
+    methods.asynchronous("eth_getTransactionReceipt", 1, transactions::receipt);
     subscriptions::register(methods);
 }
 

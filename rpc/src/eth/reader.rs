@@ -129,11 +129,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A transaction in the mempool.
-    pub(crate) fn pending_transaction(&self, hash: &B256) -> Option<Arc<Recovered>> {
-        self.chain.pool().get(hash)
-    }
-
     /// A final transaction.
     pub(crate) fn transaction(&self, hash: &B256) -> Result<Option<FinalTransaction>, CallError> {
         Ok(self.chain.transaction(hash)?)

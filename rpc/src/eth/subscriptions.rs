@@ -20,7 +20,6 @@ use crate::{
         logs::LogFilter,
         reader::{FullBlock, Reader},
     },
-    heavy::blocking,
     methods::{Api, ONCE, Registrar},
     params::{self, Args, invalid},
 };
@@ -106,8 +105,7 @@ struct Ended;
 /// Tells blocks that the channel lost.
 async fn missed(sink: &SubscriptionSink, api: &Arc<Api>, kind: &Kind, numbers: Range<u64>) -> Result<(), Ended> {
     for number in numbers {
-        let api = api.clone();
-        let block = blocking(move || Reader::new(&api).known_block(number)).await.map_err(|_| Ended)?;
+        let block = api.clone().read(move |api| Reader::new(api).known_block(number)).await.map_err(|_| Ended)?;
         tell(sink, kind, &block).await?;
     }
     Ok(())

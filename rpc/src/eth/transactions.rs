@@ -4,24 +4,23 @@ use std::sync::Arc;
 
 use alloy_eips::BlockId;
 use alloy_primitives::B256;
-use jsonrpsee::types::Params;
 use tokio::sync::oneshot;
 
 use crate::{
     backend::{Submission, SubmitError},
     errors::CallError,
     eth::{
-        blocks::{RpcReceipt, RpcTransaction, rpc_final_receipt, rpc_final_transaction, rpc_transaction},
+        blocks::{RpcTransaction, rpc_final_receipt, rpc_final_transaction, rpc_transaction},
         reader::Reader,
     },
-    methods::Api,
+    methods::{Api, Json, json},
     params::{self, Args},
 };
 
 /// `eth_sendRawTransaction`: gives the transaction to the node and waits for its word. The call's
 /// deadline is the one of all calls; a transaction that is refused late may still have been taken.
-pub(crate) async fn send_raw(params: Params<'static>, api: Arc<Api>) -> Result<B256, CallError> {
-    let raw = Args::parse(&params, 1)?.required(0, "transaction", params::bytes)?;
+pub(crate) async fn send_raw(api: Arc<Api>, args: Args) -> Result<B256, CallError> {
+    let raw = args.required(0, "transaction", params::bytes)?;
     let (reply, answer) = oneshot::channel();
     let stopping = || CallError::Refused("the node is stopping: send the transaction to another node".into());
     api.backend.submit.send(Submission { raw, reply }).await.map_err(|_| stopping())?;
@@ -35,23 +34,31 @@ pub(crate) async fn send_raw(params: Params<'static>, api: Arc<Api>) -> Result<B
 }
 
 /// `eth_getTransactionByHash`: final ones, and those in the mempool with null block fields.
-pub(crate) fn by_hash(api: &Api, args: &Args) -> Result<Option<RpcTransaction>, CallError> {
+pub(crate) async fn by_hash(api: Arc<Api>, args: Args) -> Result<Option<Json>, CallError> {
     let hash = args.required(0, "hash", params::hash)?;
-    let reader = Reader::new(api);
-    if let Some(tx) = reader.transaction(&hash)? {
-        return Ok(Some(rpc_final_transaction(&tx)));
+    // The mempool first: a transaction leaves it only after its block is stored.
+    if let Some(tx) = api.backend.chain.pool().get(&hash) {
+        return json(&rpc_transaction(&tx, None)).map(Some);
     }
-    if let Some(tx) = reader.pending_transaction(&hash) {
-        return Ok(Some(rpc_transaction(&tx, None)));
-    }
-    // It may have left the mempool for a block between the two looks.
-    Ok(reader.transaction(&hash)?.map(|tx| rpc_final_transaction(&tx)))
+    let find = move |api: &Api| match Reader::new(api).transaction(&hash)? {
+        Some(tx) => json(&rpc_final_transaction(&tx)).map(Some),
+        None => Ok(None),
+    };
+    api.read(find).await
 }
 
 /// `eth_getTransactionReceipt`
-pub(crate) fn receipt(api: &Api, args: &Args) -> Result<Option<RpcReceipt>, CallError> {
+pub(crate) async fn receipt(api: Arc<Api>, args: Args) -> Result<Option<Json>, CallError> {
     let hash = args.required(0, "hash", params::hash)?;
-    Ok(Reader::new(api).receipt(&hash)?.map(|found| rpc_final_receipt(&found)))
+    // Who waits for a transaction asks often: that is answered from memory.
+    if api.backend.chain.pool().contains(&hash) {
+        return Ok(None);
+    }
+    let find = move |api: &Api| match Reader::new(api).receipt(&hash)? {
+        Some(found) => json(&rpc_final_receipt(&found)).map(Some),
+        None => Ok(None),
+    };
+    api.read(find).await
 }
 
 /// `eth_getTransactionByBlockNumberAndIndex`

@@ -84,5 +84,13 @@ async fn endless_calls_end_at_the_gas_cap_or_in_time() {
         config.evm_timeout = Duration::from_millis(20);
     })
     .await;
-    assert_eq!(node.fails("eth_call", endless).await, (-32000, "execution aborted (timeout = 0.02s)".into()));
+    assert_eq!(node.fails("eth_call", endless.clone()).await, (-32000, "execution aborted (timeout = 0.02s)".into()));
+    let node = Node::start_with(|config| {
+        config.gas_cap = u64::MAX;
+        config.request_timeout = Duration::from_millis(20);
+        config.evm_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let timeout = (-32002, "request timed out: it took longer than 20 ms".into());
+    assert_eq!(node.fails("eth_call", endless).await, timeout);
 }

@@ -95,6 +95,25 @@ async fn accounts_at_all_kinds_of_blocks() {
 }
 
 #[tokio::test]
+async fn states_that_are_no_longer_kept_say_so() {
+    let node = Node::start().await;
+    node.blocks(140).await;
+    let address = node.address(0);
+    for (method, params) in [
+        ("eth_getBalance", json!([address, "0x2"])),
+        ("eth_getStorageAt", json!([address, "0x0", "earliest"])),
+        ("eth_call", json!([{"to": address}, "0x2"])),
+    ] {
+        let (code, message) = node.fails(method, params).await;
+        assert_eq!(code, -32000, "{message}");
+        assert!(message.contains("pruned") && message.contains("use a more recent block"), "{message}");
+    }
+    // Blocks are kept.
+    assert_eq!(node.result("eth_getBlockByNumber", json!(["0x2"])).await["number"], "0x2");
+    assert_eq!(node.result("assent_getCertificate", json!(["0x2"])).await["number"], 2);
+}
+
+#[tokio::test]
 async fn nonces_count_on_from_the_mempool_when_pending() {
     let node = Node::start().await;
     node.block(&[node.transfer(0, 0, Address::ZERO, 1)]).await;
