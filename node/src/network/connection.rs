@@ -7,9 +7,9 @@ use super::{
     channel::Lane,
     frame::{self, FrameError},
     hello::{FRAME_MAX, Heartbeat, Hello},
+    hub::Hub,
     peer::Peer,
     receive,
-    shared::Shared,
     streams::{OpenError, Opener, Purpose, Streams},
 };
 use futures::{
@@ -172,7 +172,7 @@ impl From<FrameError> for Unmet {
 }
 
 /// Serves a connection from its first stream to its end.
-pub(crate) async fn serve(shared: Arc<Shared>, peer: Arc<Peer>, connection: Arc<Connection>, streams: Streams) {
+pub(crate) async fn serve(shared: Arc<Hub>, peer: Arc<Peer>, connection: Arc<Connection>, streams: Streams) {
     let mut arrivals = streams.arrivals;
     let met = tokio::select! {
         biased;
@@ -201,7 +201,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, peer: Arc<Peer>, connection: Arc<
 
 /// Exchanges hellos. Nothing else that the peer sends is looked at before.
 async fn greet(
-    shared: &Shared,
+    shared: &Hub,
     connection: &Connection,
     arrivals: &mut mpsc::Receiver<(Purpose, Stream)>,
 ) -> Result<(Hello, Stream), Unmet> {
@@ -239,7 +239,7 @@ async fn await_end(stream: &mut Stream) -> std::io::Result<()> {
 
 /// Serves a connection whose hello was accepted.
 async fn serve_accepted(
-    shared: &Arc<Shared>,
+    shared: &Arc<Hub>,
     peer: &Arc<Peer>,
     connection: &Arc<Connection>,
     arrivals: &mut mpsc::Receiver<(Purpose, Stream)>,
@@ -283,7 +283,7 @@ async fn serve_accepted(
 
 /// Sends pings, pongs and at the end the reason why.
 async fn beat(
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
     connection: Arc<Connection>,
     mut stream: WriteHalf<Stream>,
     mut pongs: mpsc::Receiver<u64>,
@@ -329,7 +329,7 @@ async fn say(
 
 /// Hears the peer's heartbeat, to the end of the connection.
 async fn listen(
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
     peer: Arc<Peer>,
     connection: Arc<Connection>,
     mut stream: ReadHalf<Stream>,

@@ -4,8 +4,8 @@ use super::{
     channel::{Channel, Lane},
     config::{NetworkError, PeerSpec},
     hello::Hello,
+    hub::Hub,
     peer::PeerStatus,
-    shared::Shared,
 };
 use alloy_primitives::bytes::Bytes;
 use assent_consensus::PublicKey;
@@ -103,11 +103,11 @@ pub enum SendError {
 /// network ends.
 #[derive(Clone)]
 pub struct NetworkHandle {
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
     _end: Arc<EndWithLast>,
 }
 
-struct EndWithLast(Arc<Shared>);
+struct EndWithLast(Arc<Hub>);
 
 impl Drop for EndWithLast {
     fn drop(&mut self) {
@@ -116,7 +116,7 @@ impl Drop for EndWithLast {
 }
 
 impl NetworkHandle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Hub>) -> Self {
         Self { _end: Arc::new(EndWithLast(shared.clone())), shared }
     }
 

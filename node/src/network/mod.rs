@@ -39,6 +39,7 @@ mod frame;
 mod gate;
 mod handle;
 mod hello;
+mod hub;
 mod identity;
 mod log_limit;
 mod muxer;
@@ -46,7 +47,6 @@ mod peer;
 mod queue;
 mod receive;
 mod send;
-mod shared;
 mod streams;
 mod swarm;
 #[cfg(test)]
@@ -65,7 +65,7 @@ pub use peer::PeerStatus;
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents), NetworkError> {
     describe_metrics();
     let keys = identity::keypair(&config.key)?;
-    let (shared, events, to_close) = shared::Shared::new(config.key.public(), config.hello, config.timing);
+    let (shared, events, to_close) = hub::Hub::new(config.key.public(), config.hello, config.timing);
     let mut driver = swarm::Driver::new(shared.clone(), &keys, to_close)?;
     let started = match shared.set_list(config.peers) {
         Ok(()) => driver.listen(&config.listen).await,

@@ -8,9 +8,9 @@ use super::{
     dialling::Dialling,
     handle::{PeerEvent, SendError},
     hello::Hello,
+    hub::Hub,
     log_limit::LogLimit,
     queue::{Push, SendQueue},
-    shared::Shared,
 };
 use alloy_primitives::bytes::Bytes;
 use assent_consensus::PublicKey;
@@ -160,7 +160,7 @@ impl Peer {
     }
 
     /// Takes a connection into use whose hello was accepted.
-    pub(crate) fn accept(&self, shared: &Shared, connection: &Arc<Connection>, hello: Hello) {
+    pub(crate) fn accept(&self, shared: &Hub, connection: &Arc<Connection>, hello: Hello) {
         let mut state = self.state.write();
         if self.removed.is_cancelled() {
             return connection.close("taken off the node list");
@@ -188,7 +188,7 @@ impl Peer {
     }
 
     /// Takes a connection out of use that has ended. Does nothing if it never was in use.
-    pub(crate) fn lost(&self, shared: &Shared, connection: &Connection) {
+    pub(crate) fn lost(&self, shared: &Hub, connection: &Connection) {
         let mut state = self.state.write();
         let before = state.accepted.len();
         state.accepted.retain(|other| other.id != connection.id);
@@ -212,7 +212,7 @@ impl Peer {
     }
 
     /// Notes that the peer belongs to another network, loudly.
-    pub(crate) fn refuse(&self, shared: &Shared, connection: &Connection, reason: &str) {
+    pub(crate) fn refuse(&self, shared: &Hub, connection: &Connection, reason: &str) {
         let mut state = self.state.write();
         let changed = state.refused.as_deref() != Some(reason);
         state.refused = Some(reason.to_owned());
@@ -228,7 +228,7 @@ impl Peer {
     }
 
     /// Notes that a connection did not come to stand.
-    pub(crate) fn failed(&self, shared: &Shared, reason: &str) {
+    pub(crate) fn failed(&self, shared: &Hub, reason: &str) {
         self.dialling.lock().failed(Instant::now(), &shared.timing);
         let mut state = self.state.write();
         tracing::debug!(peer = %state.spec.name, reason, "no connection");

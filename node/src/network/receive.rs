@@ -8,8 +8,8 @@ use super::{
     connection::Connection,
     frame::{self, FrameError},
     handle::Message,
+    hub::Hub,
     peer::Peer,
-    shared::Shared,
 };
 use libp2p::Stream;
 use std::{sync::Arc, time::Instant};
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 /// Reads until the stream or the connection ends. A peer that breaks the rules loses its connection.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
     peer: Arc<Peer>,
     connection: Arc<Connection>,
     lane: Lane,
@@ -42,7 +42,7 @@ pub(crate) async fn run(
 
 /// Reads one frame; false at the end of the stream or of the node.
 async fn next(
-    shared: &Shared,
+    shared: &Hub,
     peer: &Peer,
     connection: &Connection,
     lane: Lane,

@@ -7,10 +7,10 @@ use super::{
     connection::{self, Connection},
     dialling,
     gate::{Gate, GateError},
+    hub::Hub,
     log_limit::LogLimits,
     muxer::BoundedYamux,
     peer::Peer,
-    shared::Shared,
     streams::{Behaviour, ip_of},
 };
 use futures::StreamExt;
@@ -67,7 +67,7 @@ type Resolved = (Arc<Peer>, io::Result<Vec<Multiaddr>>);
 
 /// The task that owns the swarm.
 pub(crate) struct Driver {
-    shared: Arc<Shared>,
+    shared: Arc<Hub>,
     swarm: Swarm<Behaviour>,
     listeners: Vec<ListenerId>,
     /// Established connections, oldest first.
@@ -79,7 +79,7 @@ pub(crate) struct Driver {
 }
 
 /// TCP, Noise with the gate, Yamux.
-pub(crate) fn transport(shared: &Shared, keys: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+pub(crate) fn transport(shared: &Hub, keys: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let noise = noise::Config::new(keys).map_err(|error| NetworkError::Key { reason: error.to_string() })?;
     Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
         .upgrade(Version::V1Lazy)
@@ -91,7 +91,7 @@ pub(crate) fn transport(shared: &Shared, keys: &Keypair) -> Result<Boxed<(PeerId
 
 impl Driver {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Hub>,
         keys: &Keypair,
         to_close: mpsc::Receiver<ConnectionId>,
     ) -> Result<Self, NetworkError> {

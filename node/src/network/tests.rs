@@ -7,7 +7,7 @@ use super::{
     channel::Lane,
     frame,
     hello::{FRAME_MAX, Heartbeat},
-    shared::Shared,
+    hub::Hub,
     streams::{Behaviour, Purpose, Streams},
     *,
 };
@@ -75,7 +75,7 @@ struct Rogue {
 
 impl Rogue {
     fn new() -> Self {
-        let (shared, _, _) = Shared::new(key(ROGUE), hello("rogue"), Timing::default());
+        let (shared, _, _) = Hub::new(key(ROGUE), hello("rogue"), Timing::default());
         let victim = peer_id(&key(VICTIM)).unwrap();
         shared.list.replace([victim]);
         let keys = identity::keypair(&secret(ROGUE)).unwrap();
@@ -403,7 +403,7 @@ async fn too_many_streams_cost_memory_no_more_than_a_connection() {
 /// The rogue keeps the shared part of a network alive that has no swarm.
 #[tokio::test]
 async fn a_list_with_bytes_that_are_no_key_changes_nothing() {
-    let (shared, _events, _) = Shared::new(key(VICTIM), hello("victim"), Timing::default());
+    let (shared, _events, _) = Hub::new(key(VICTIM), hello("victim"), Timing::default());
     let spec = |key| PeerSpec { key, name: "x".into(), addresses: Vec::new() };
     shared.set_list(vec![spec(key(VICTIM)), spec(key(ROGUE))]).unwrap();
     assert_eq!(shared.peers().len(), 1, "without this node itself");

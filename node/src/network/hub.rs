@@ -37,7 +37,7 @@ const CONTROL_INBOX: usize = 1024;
 /// Connections to be closed; who has one more waits.
 const HANG_UPS: usize = 64;
 
-pub(crate) struct Shared {
+pub(crate) struct Hub {
     pub(crate) local: PublicKey,
     pub(crate) timing: Timing,
     pub(crate) list: Arc<NodeList>,
@@ -57,7 +57,7 @@ pub(crate) struct Shared {
     runtime: Handle,
 }
 
-impl Shared {
+impl Hub {
     /// What is shared, the node's end of it, and the connections that are to be closed.
     pub(crate) fn new(
         local: PublicKey,
