@@ -127,8 +127,12 @@ impl Core {
         if !sound || !proposal.verify(&self.config.set, &self.config.genesis) {
             return;
         }
-        self.adopt_justification(&proposal);
         self.heard(self.config.set.leader(view), self.view.min(view));
+        // The header commits to this certificate: it must hold even when we need it no more.
+        if proposal.parent.as_ref().is_some_and(|parent| !self.holds(parent)) {
+            return;
+        }
+        self.adopt_justification(&proposal);
         if !self.wants(view, block.hash) {
             return;
         }
@@ -161,6 +165,11 @@ impl Core {
                     && certificate.hash() == proposal.block.parent_certificate
             }
         }
+    }
+
+    /// SPEC rule P1: a parent's certificate that we have, or that verifies.
+    fn holds(&self, certificate: &Certificate) -> bool {
+        self.root_certificate.as_ref() == Some(certificate) || self.verify(certificate)
     }
 
     /// The certificates in a proposal count like any others (SPEC rule C); a later one moves us at once.

@@ -64,6 +64,22 @@ fn rule_p1_a_proposal_must_be_what_its_signature_and_seal_say() {
     }
 }
 
+/// RELIABILITY 5: the header commits to the parent's certificate, so an unverified one must not get there, also when
+/// the parent is final and needs no proof any more.
+#[test]
+fn rule_p1_the_certificate_of_a_final_parent_must_hold_as_well() {
+    for (signers, taken) in [(vec![0], false), (vec![0, 1, 2], true)] {
+        let mut bench = with_first_block(3);
+        bench.committed(1, 1);
+        assert_eq!(bench.core.final_height(), Height(1));
+        let mut proposal = bench.net.proposal(2, 2, (1, 1), vec![]);
+        let certificate = bench.net.certificate(Phase::Prepare, 1, 1, &signers);
+        proposal.block.parent_certificate = certificate.hash();
+        proposal.parent = Some(certificate);
+        assert_eq!(validates(&bench.propose(proposal)), if taken { vec![2] } else { vec![] }, "signed by {signers:?}");
+    }
+}
+
 #[test]
 fn rule_p1_only_the_child_of_genesis_has_no_parent_certificate() {
     let root_view = View(1 << 40);
