@@ -56,7 +56,7 @@ fn testnet(folder: &TempDir, more: &[&str]) -> std::path::PathBuf {
 fn help_is_there_for_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let help = works(folder.path(), &["--help"]);
-    for command in ["testnet", "init", "status", "keys", "genesis", "bench"] {
+    for command in ["devnet", "testnet", "init", "start", "status", "keys", "genesis", "bench"] {
         assert!(help.contains(command), "{help}");
         let text = works(folder.path(), &[command, "--help"]);
         assert!(text.contains("Examples:"), "{command}: {text}");
@@ -133,6 +133,9 @@ fn wrong_flags_are_explained_with_exit_code_2() {
         ),
         (&["testnet", "--output", "x", "--hosts", "a,b"], "--hosts names 2 hosts for 4 nodes"),
         (&["testnet", "--output", "x", "--fund", "bob"], "expected an address"),
+        (&["devnet", "--port-offset", "40000"], "--port-offset 40000 leaves too few ports"),
+        (&["devnet", "--port-offset", "x"], "--port-offset"),
+        (&["start", "--home", "nowhere"], "assent init --home nowhere"),
         (&["keys", "show"], "expected a key FILE or --home"),
         (&["bench", "--rate", "0"], "at least 1"),
         (&["bench", "--duration", "30"], "--duration"),
@@ -183,6 +186,8 @@ fn init_makes_one_home() {
     let config = fs::read_to_string(folder.path().join("alone/config.toml")).unwrap();
     assert!(config.contains("name = \"bank-a\""));
     assert!(folder.path().join("alone/data/new-validator-key").exists());
+    let missing = fails(folder.path(), &["start", "--home", "alone"], 1);
+    assert!(missing.contains("alone/genesis.json is missing"), "{missing}");
 
     let told = works(folder.path(), &["init", "--home", "follower", "--follower", "--genesis", "net/genesis.json"]);
     assert!(told.contains("not on the node list"), "{told}");
@@ -221,6 +226,31 @@ fn keys_are_never_overwritten_nor_read_when_others_can() {
 }
 
 #[test]
+fn configuration_mistakes_are_named_with_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = testnet(&folder, &[]);
+    let file = net.join("node0/config.toml");
+    let config = fs::read_to_string(&file).unwrap();
+    fs::write(&file, config.replace("#max_batch = 1000", "max_bacth = 1000")).unwrap();
+    let errors = fails(folder.path(), &["start", "--home", "net/node0"], 2);
+    assert!(errors.contains("rpc.max_bacth: unknown setting"), "{errors}");
+    assert!(errors.contains("node0/config.toml"), "{errors}");
+    let errors = fails(folder.path(), &["start", "--home", "net/node1", "--set", "rpc.gas_cap=lots"], 2);
+    assert!(errors.contains("rpc.gas_cap: expected"), "{errors}");
+    assert!(errors.contains("command line"), "{errors}");
+}
+
+#[test]
+fn an_orphan_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    testnet(&folder, &[]);
+    // Process 1 is not the parent of this child.
+    let args = ["start", "--home", "net/node0", "--die-with-parent", "1"];
+    let errors = fails(folder.path(), &args, 1);
+    assert!(errors.contains("is gone"), "{errors}");
+}
+
+#[test]
 fn a_node_that_does_not_answer_is_said_to_be_so() {
     let folder = tempfile::tempdir().unwrap();
     // Nobody listens on a port that was free a moment ago.
@@ -234,4 +264,25 @@ fn a_node_that_does_not_answer_is_said_to_be_so() {
     assert!(errors.contains("no answer from"), "{errors}");
     let errors = fails(folder.path(), &["status", "--rpc", "localhost:8545"], 1);
     assert!(errors.contains("expected a URL such as"), "{errors}");
+}
+
+#[test]
+fn devnet_names_a_port_that_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    // Any port below the first node's p2p port can be made a node's port by an offset.
+    let (listener, offset) = (0..)
+        .find_map(|_| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let offset = port.checked_sub(30303).filter(|offset| *offset < 35_000)?;
+            Some((listener, offset))
+        })
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let offset = offset.to_string();
+    let args = ["devnet", "--dir", "net", "--port-offset", &offset];
+    let errors = fails(folder.path(), &args, 1);
+    assert!(errors.contains(&format!("port {port} (p2p of node0)")), "{errors}");
+    assert!(errors.contains("--port-offset"), "{errors}");
+    assert!(!folder.path().join("net").exists(), "nothing is written before");
 }

@@ -61,9 +61,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Devnet(devnet::DevnetArgs),
     Testnet(testnet::TestnetArgs),
     Init(init::InitArgs),
-    Devnet(devnet::DevnetArgs),
     Start(start::StartArgs),
     Status(status::StatusArgs),
     Keys(keys::KeysArgs),

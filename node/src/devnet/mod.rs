@@ -14,10 +14,9 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::U64;
 use anyhow::{Context, Result, bail};
 use assent_genesis::{DEV_CHAIN_ID, NetworkPlan};
-use assent_rpc::NodeStatus;
+use assent_rpc::{NodeStatus, SyncStatus};
 use clap::Args;
 use futures::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -125,6 +124,8 @@ struct Prepared {
     folder: NetworkFolder,
     ports: Vec<Ports>,
     temporary: Option<TempDir>,
+    /// Whether the network has run before.
+    resumed: bool,
     /// Held while the devnet runs.
     _lock: File,
 }
@@ -141,20 +142,23 @@ impl Prepared {
                 (temporary.path().to_path_buf(), Some(temporary))
             }
         };
-        let (folder, ports) = match NetworkFolder::open(&path)? {
+        let (folder, ports, resumed) = match NetworkFolder::open(&path)? {
             Some(folder) => {
                 check_flags(args, &folder)?;
                 let ports = ports::assign(folder.homes.len(), args.port_offset)?;
                 ports::check_free(&ports, args.port_offset)?;
-                (folder, ports)
+                (folder, ports, true)
             }
-            None => create(args, &path)?,
+            None => {
+                let (folder, ports) = create(args, &path)?;
+                (folder, ports, false)
+            }
         };
         // Absolute, because scripts are told the homes and may run elsewhere.
         let path = fs::canonicalize(&path).with_context(|| format!("cannot resolve {}", path.display()))?;
         let folder = NetworkFolder::open(&path)?.unwrap_or(folder);
         let lock = lock(&path)?;
-        Ok(Self { folder, ports, temporary, _lock: lock })
+        Ok(Self { folder, ports, temporary, resumed, _lock: lock })
     }
 
     fn path(&self) -> &Path {
@@ -261,8 +265,8 @@ impl StopSignals {
     }
 }
 
-/// Waits until every node answers and has a block. Returns the lowest of their heads, or `None`
-/// when the devnet was told to stop. A node that dies before that is an error.
+/// Waits until every node answers and blocks are being made. Returns the lowest of their heads, or
+/// `None` when the devnet was told to stop. A node that dies before that is an error.
 async fn wait_until_ready(
     prepared: &Prepared,
     nodes: &mut [Node],
@@ -272,6 +276,7 @@ async fn wait_until_ready(
     let line = status_line();
     let begin = Instant::now();
     let mut slow = false;
+    let mut readiness = Readiness::new(prepared);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -281,38 +286,59 @@ async fn wait_until_ready(
         }
         for node in nodes.iter_mut() {
             if let Some(status) = node.ended() {
+                line.finish_and_clear();
                 bail!("the devnet does not start: {}", node.obituary(status));
             }
         }
-        let heads = tokio::select! {
-            heads = join_all(clients.iter().map(head)) => heads,
+        let statuses = tokio::select! {
+            statuses = join_all(clients.iter().map(status)) => statuses,
             () = stop.recv() => return Ok(None),
         };
-        if let Some(block) = heads.iter().copied().min().flatten()
-            && block > 0
-        {
+        let answering = statuses.iter().flatten().count();
+        let statuses: Option<Vec<NodeStatus>> = statuses.into_iter().collect();
+        if let Some(block) = statuses.and_then(|statuses| readiness.reached(&statuses)) {
             line.finish_and_clear();
             return Ok(Some(block));
         }
-        let answering = heads.iter().flatten().count();
-        line.set_message(format!("starting: {answering} of {} nodes answer, waiting for the first block", nodes.len()));
+        let text = format!("{answering} of {} nodes answer, waiting for a block on all of them", nodes.len());
         if !slow && begin.elapsed() > SLOW {
             slow = true;
-            line.suspend(|| {
-                eprintln!(
-                    "{answering} of {} nodes answer and there is no block on all of them yet; their \
-                     logs are {}/nodeN/node.log",
-                    nodes.len(),
-                    prepared.path().display()
-                );
-            });
+            line.suspend(|| eprintln!("{text}; their logs are {}/nodeN/node.log", prepared.path().display()));
         }
+        line.set_message(text);
     }
 }
 
-async fn head(client: &JsonRpc) -> Option<u64> {
-    let number: U64 = client.call("eth_blockNumber", [(); 0]).await.ok()?;
-    Some(number.to())
+async fn status(client: &JsonRpc) -> Option<NodeStatus> {
+    client.call("assent_status", [(); 0]).await.ok()
+}
+
+/// When a devnet counts as ready: when a block has been made since the start and all nodes have it.
+struct Readiness {
+    /// The highest block from before the start; not known until all nodes of a resumed network have
+    /// answered.
+    before: Option<u64>,
+    /// Whether blocks come without transactions. If not, hearing a quorum has to do.
+    empty_blocks: bool,
+}
+
+impl Readiness {
+    fn new(prepared: &Prepared) -> Self {
+        let interval = prepared.folder.genesis.assent.consensus.empty_block_interval;
+        Self { before: (!prepared.resumed).then_some(0), empty_blocks: !interval.is_zero() }
+    }
+
+    /// The lowest head of all nodes once they are ready.
+    fn reached(&mut self, statuses: &[NodeStatus]) -> Option<u64> {
+        let heads = statuses.iter().map(|status| status.head.number);
+        let (lowest, highest) = (heads.clone().min()?, heads.max()?);
+        let before = *self.before.get_or_insert(highest);
+        let at_work = |status: &NodeStatus| {
+            status.quorum.missing == 0 && status.syncing == SyncStatus::Synced && status.abstaining.is_none()
+        };
+        let ready = if self.empty_blocks { lowest > before } else { statuses.iter().all(at_work) };
+        ready.then_some(lowest)
+    }
 }
 
 /// Shows the status line and tells of nodes that die, until the devnet is told to stop or no node
@@ -346,7 +372,7 @@ async fn watch(nodes: &mut [Node], clients: &[JsonRpc], stop: &mut StopSignals) 
         let asked = nodes.iter().zip(clients).find(|(node, _)| node.runs());
         if let Some((node, client)) = asked {
             let answer = tokio::select! {
-                answer = client.call::<NodeStatus>("assent_status", [(); 0]) => answer.ok(),
+                answer = status(client) => answer,
                 () = stop.recv() => {
                     line.finish_and_clear();
                     return Ok(());
@@ -430,6 +456,27 @@ mod tests {
         assert!(error.contains("another devnet runs in"), "{error}");
         drop(held);
         lock(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn ready_means_a_new_block_on_all_nodes() {
+        let at = |number| NodeStatus {
+            head: HeadStatus { number, ..HeadStatus::default() },
+            quorum: QuorumStatus::new(100, 100),
+            ..NodeStatus::default()
+        };
+        let mut new = Readiness { before: Some(0), empty_blocks: true };
+        assert_eq!(new.reached(&[at(1), at(0)]), None);
+        assert_eq!(new.reached(&[at(2), at(1)]), Some(1));
+        let mut resumed = Readiness { before: None, empty_blocks: true };
+        assert_eq!(resumed.reached(&[at(8), at(9)]), None);
+        assert_eq!(resumed.reached(&[at(10), at(9)]), None);
+        assert_eq!(resumed.reached(&[at(10), at(10)]), Some(10));
+        let mut quiet = Readiness { before: None, empty_blocks: false };
+        let mut deaf = at(5);
+        deaf.quorum = QuorumStatus::new(100, 40);
+        assert_eq!(quiet.reached(&[at(5), deaf]), None);
+        assert_eq!(quiet.reached(&[at(5), at(5)]), Some(5));
     }
 
     #[test]
