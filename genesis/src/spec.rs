@@ -146,7 +146,8 @@ pub struct ConsensusParams {
     pub max_block_bytes: u32,
     /// The transactions of a block at most.
     pub max_block_transactions: u32,
-    /// Blocks per epoch; zero: one epoch without end.
+    /// Blocks per epoch. Zero, one epoch without end, is all that this version can do: the validators and their
+    /// weights are those at the genesis timestamp.
     pub epoch_length: u64,
 }
 

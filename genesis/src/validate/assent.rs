@@ -223,6 +223,13 @@ fn consensus(params: &ConsensusParams, findings: &mut Findings) {
             format!("must be from 1 to {MAX_BLOCK_TRANSACTIONS}, got {transactions}"),
         );
     }
+    let length = params.epoch_length;
+    if length != 0 {
+        findings.error(
+            "assent.consensus.epochLength",
+            format!("must be 0 (one epoch without end), got {length}: this version does not change validators yet"),
+        );
+    }
 }
 
 /// A duration in whole milliseconds between two bounds, each with the field that it comes from.

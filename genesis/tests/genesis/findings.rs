@@ -372,7 +372,7 @@ fn bounds_of_consensus_parameters_are_inclusive() {
         max_clock_skew: ms(10),
         max_block_bytes: 65_536,
         max_block_transactions: 1,
-        epoch_length: 1,
+        epoch_length: 0,
     };
     expect(&genesis, &[]);
     let day = Duration::from_secs(86_400);
@@ -385,11 +385,20 @@ fn bounds_of_consensus_parameters_are_inclusive() {
         max_clock_skew: day,
         max_block_bytes: 8_388_608,
         max_block_transactions: 100_000,
-        epoch_length: u64::MAX,
+        epoch_length: 0,
     };
     expect(&genesis, &[]);
     consensus(&mut genesis).empty_block_interval = Duration::ZERO;
     expect(&genesis, &[]);
+}
+
+#[test]
+fn epochs_that_end_are_refused() {
+    let mut genesis = four();
+    consensus(&mut genesis).epoch_length = 1;
+    let findings = genesis.validate();
+    let field = "assent.consensus.epochLength";
+    assert!(findings.iter().any(|finding| finding.field == field && finding.level == Level::Error), "{findings:?}");
 }
 
 fn escrow(numerator: u32, denominator: u32, longest_lock: Duration) -> WeightRule {
