@@ -70,7 +70,7 @@ impl Gossip {
                         admitted.push(submission.raw);
                         Ok(outcome.hash)
                     }
-                    Err(error) => Err(SubmitError::Refused(error.to_string())),
+                    Err(error) => Err(error.into()),
                 };
                 // The client may have gone.
                 let _ = submission.reply.send(answer);

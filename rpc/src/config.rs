@@ -55,7 +55,7 @@ impl Default for RpcConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8545)),
             namespaces: ["eth", "net", "web3", "assent"].map(String::from).to_vec(),
             hosts: Vec::new(),
-            cors: vec!["*".into()],
+            cors: Vec::new(),
             max_body: limits::MAX_REQUEST_BYTES,
             max_response: limits::MAX_RESPONSE_BYTES,
             max_batch: limits::MAX_BATCH,

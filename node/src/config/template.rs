@@ -86,7 +86,11 @@ const TABLES: &[Table] = &[
                 "Host names that requests may name, against DNS rebinding; \"*\" allows any.\n\
                  Empty: localhost and any IP address.",
             ),
-            ("cors", "[\"*\"]", "Origins whose web pages may call; \"*\" allows any, empty none."),
+            (
+                "cors",
+                "[]",
+                "Origins whose web pages may call, besides pages of this machine (localhost); \"*\" allows any.",
+            ),
             ("max_body", "\"5MiB\"", "Size of a request."),
             ("max_response", "\"100MiB\"", "Size of an answer."),
             ("max_batch", "1000", "Calls in a batch."),
