@@ -9,7 +9,7 @@ use alloy_rlp::Decodable;
 use assent_chain::Chain;
 use assent_chain::mempool::{AddOutcome, Origin, PoolError};
 use assent_consensus::{PublicKey, ValidatorSet, View};
-use assent_rpc::{Submission, SubmitError};
+use assent_rpc::Submission;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 

@@ -47,7 +47,7 @@ impl Durable {
         mark?;
         self.signer.log_is_durable();
         self.signed = false;
-        metrics::histogram!("assent_consensus_sync_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!(super::measures::SYNC).record(started.elapsed().as_secs_f64());
         Ok(())
     }
 }

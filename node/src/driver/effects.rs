@@ -15,7 +15,7 @@ use crate::network::Channel;
 impl Driver {
     /// Steps through inputs and whatever follows from them, with one sync at the end.
     pub(super) async fn process(&mut self, mut inputs: VecDeque<Input>) -> Result<(), DriverError> {
-        let before = (self.core.view(), self.core.standing());
+        let before = self.core.standing();
         while let Some(input) = inputs.pop_front() {
             let mut signed = Vec::new();
             for output in self.core.step(input) {
@@ -43,6 +43,7 @@ impl Driver {
         inputs: &mut VecDeque<Input>,
         signed: &mut Vec<Input>,
     ) -> Result<(), DriverError> {
+        super::measures::count(&output);
         match output {
             Output::Persist(record) => self.durable.append(&record)?,
             Output::Sign(ballot) => {
@@ -96,14 +97,18 @@ impl Driver {
         let Some((last, _)) = blocks.last() else { return Ok(()) };
         let hash = B256::from(last.hash.0);
         let certificates = blocks.iter().map(|(block, c)| (B256::from(block.hash.0), c.encode())).collect();
-        metrics::gauge!("assent_consensus_final_height").set(last.height.0 as f64);
+        for (block, _) in &blocks {
+            if let Some(block) = self.around.chain.get_unfinal(B256::from(block.hash.0)) {
+                super::measures::finality(block.time_ms(), super::blocks::now_ms());
+            }
+        }
         self.around.committer.finalize(hash, certificates).await?;
         Ok(())
     }
 
     fn report(&mut self, evidence: Evidence) {
         let (who, view) = (self.directory.name(evidence.validator()).to_owned(), evidence.view().0);
-        metrics::counter!("assent_consensus_evidence_total").increment(1);
+        metrics::counter!(super::measures::EVIDENCE).increment(1);
         tracing::error!(target: "assent::consensus", validator = who, view, evidence = ?evidence.ballots().map(|s| s.phase),
             "a validator contradicted itself: two processes with one key, a restored backup, or an attack");
         if !self.evidence.iter().any(|known| known.id() == evidence.id()) {
@@ -127,7 +132,7 @@ impl Driver {
         Ok(())
     }
 
-    fn log_changes(&self, (view, standing): (assent_consensus::View, Standing)) {
+    fn log_changes(&self, standing: Standing) {
         let now = self.core.standing();
         if now != standing {
             match now {
@@ -136,9 +141,6 @@ impl Driver {
                 Standing::Abstaining(until) => tracing::warn!(target: "assent::consensus", until = until.0,
                     "this validator may have forgotten what it signed: it abstains until that view has a certificate"),
             }
-        }
-        if self.core.view() != view {
-            metrics::gauge!("assent_consensus_view").set(self.core.view().0 as f64);
         }
     }
 }

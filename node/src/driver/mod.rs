@@ -8,6 +8,7 @@
 mod blocks;
 mod durable;
 mod effects;
+mod measures;
 mod open;
 mod peers;
 mod timers;
@@ -222,7 +223,7 @@ impl Driver {
     }
 
     fn refuse(&self, from: ValidatorIndex, reason: &str) {
-        metrics::counter!("assent_consensus_malformed_total").increment(1);
+        metrics::counter!(measures::MALFORMED).increment(1);
         let name = self.directory.name(from);
         tracing::warn!(target: "assent::consensus", from = name, reason, "malformed message dropped");
     }

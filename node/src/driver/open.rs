@@ -71,6 +71,7 @@ impl Driver {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(around: Surroundings, options: OpenOptions) -> Result<Self, OpenError> {
+        super::measures::describe();
         let genesis = around.genesis_hash;
         let set = around
             .genesis
