@@ -126,9 +126,9 @@ impl Description {
             if count == 1 { "" } else { "s" },
             self.chain_id
         );
-        let _ = writeln!(text, "  {:8} {:>6}  {:28} Metrics", "Node", "Stake", "JSON-RPC, HTTP and WebSocket");
+        let _ = writeln!(text, "  {:8} {:>6}  {:29} Metrics", "Node", "Stake", "JSON-RPC, HTTP and WebSocket");
         for node in &self.nodes {
-            let _ = writeln!(text, "  {:8} {:>6}  {:28} {}", node.name, node.stake, node.rpc, node.metrics);
+            let _ = writeln!(text, "  {:8} {:>6}  {:29} {}", node.name, node.stake, node.rpc, node.metrics);
         }
         text.push_str(&self.accounts_text());
         text.push_str(&self.try_text());

@@ -389,10 +389,10 @@ fn summary(name: &str, running: usize, nodes: usize, status: Option<&NodeStatus>
         return format!("{running} of {nodes} nodes run; {name} does not answer");
     };
     format!(
-        "block {} | {} pending | {running} of {nodes} nodes run | blocks {}",
+        "block {}, {} | {} pending | {running} of {nodes} nodes run",
         status.head.number,
-        status.mempool.pending,
-        verdict(status)
+        verdict(status),
+        status.mempool.pending
     )
 }
 
@@ -487,8 +487,7 @@ mod tests {
             ..NodeStatus::default()
         };
         let text = summary("node0", 2, 4, Some(&status));
-        assert!(text.contains("block 9 "), "{text}");
-        assert!(text.contains("blocks stopped: needs 67 of 100, hears 60"), "{text}");
+        assert!(text.contains("block 9, stopped: needs 67 of 100, hears 60"), "{text}");
         assert!(summary("node0", 2, 4, None).contains("node0 does not answer"));
     }
 }
