@@ -1,10 +1,14 @@
 //! Writing a final block: one batch.
+//!
+//! Entries go into the batch sorted by key, and RocksDB is told to look for the place of each near
+//! that of the one before. That makes writing about twice as fast as random order, in which every
+//! entry searches the write buffer from its top.
 
 use std::time::Instant;
 
 use alloy_primitives::keccak256;
 use alloy_rlp::Encodable;
-use rocksdb::WriteBatch;
+use rocksdb::{WriteBatch, WriteOptions};
 
 use super::schema::{self, StoredHead};
 use super::{StorageError, Store};
@@ -42,7 +46,9 @@ impl Store {
         let mut batch = WriteBatch::with_capacity_bytes(1024 + write.block.transactions().len() * 768);
         self.put_block(&mut batch, write);
         let bytes = batch.size_in_bytes();
-        self.db.write(batch)?;
+        let mut options = WriteOptions::default();
+        options.set_memtable_insert_hint_per_batch(true);
+        self.db.write_opt(batch, &options)?;
         metrics::histogram!("assent_chain_commit_seconds").record(start.elapsed());
         metrics::counter!("assent_chain_commit_bytes_total").increment(bytes as u64);
         Ok(())
@@ -62,12 +68,17 @@ impl Store {
             batch.put_cf(self.column(schema::CERTIFICATES), number, certificate);
         }
         batch.put_cf(self.column(schema::NUMBERS), block.hash(), number);
-        let transactions = self.column(schema::TRANSACTIONS);
-        for (index, tx) in (0u32..).zip(block.transactions()) {
+        let positions = (0u32..).zip(block.transactions()).map(|(index, tx)| {
             let mut position = [0; 12];
             position[..8].copy_from_slice(&number);
             position[8..].copy_from_slice(&index.to_be_bytes());
-            batch.put_cf(transactions, tx.hash(), position);
+            (tx.hash(), position)
+        });
+        let mut positions: Vec<_> = positions.collect();
+        positions.sort_unstable();
+        let transactions = self.column(schema::TRANSACTIONS);
+        for (hash, position) in positions {
+            batch.put_cf(transactions, hash, position);
         }
         self.put_state(batch, write.diff);
         self.put_nodes(batch, write.records);
@@ -75,11 +86,11 @@ impl Store {
         batch.put_cf(self.column(schema::META), schema::META_HEAD, StoredHead { number, hash, state_root }.encode());
     }
 
-    /// The order of a map's entries shows in the batch, but not in what is stored: each key occurs
-    /// once, after the ranges that are removed.
     fn put_state(&self, batch: &mut WriteBatch, diff: &StateDiff) {
         let (accounts, storage) = (self.column(schema::ACCOUNTS), self.column(schema::STORAGE));
-        for (address, change) in &diff.accounts {
+        let mut changes: Vec<_> = diff.accounts.iter().collect();
+        changes.sort_unstable_by_key(|(address, _)| *address);
+        for (address, change) in &changes {
             if change.wiped {
                 self.remove_prefix(batch, schema::STORAGE, address.as_slice());
                 self.remove_prefix(batch, schema::STORAGE_TRIE, keccak256(address).as_slice());
@@ -90,7 +101,11 @@ impl Store {
                 None if change.old.is_some() => batch.delete_cf(accounts, address),
                 None => {}
             }
-            for (slot, value) in &change.slots {
+        }
+        for (address, change) in &changes {
+            let mut slots: Vec<_> = change.slots.iter().collect();
+            slots.sort_unstable_by_key(|(slot, _)| *slot);
+            for (slot, value) in slots {
                 let key = schema::slot_key(address, slot);
                 if value.new.is_zero() {
                     batch.delete_cf(storage, key);
@@ -107,13 +122,15 @@ impl Store {
     }
 
     fn put_nodes(&self, batch: &mut WriteBatch, records: &[Record]) {
-        let columns = (self.column(schema::ACCOUNT_TRIE), self.column(schema::STORAGE_TRIE));
-        for Record { owner, path, node } in records {
-            let column = if owner.is_some() { columns.1 } else { columns.0 };
-            let (_, key) = schema::node_key(*owner, path);
+        let mut nodes: Vec<_> = records
+            .iter()
+            .map(|Record { owner, path, node }| (schema::node_key(*owner, path), node.as_deref()))
+            .collect();
+        nodes.sort_unstable();
+        for ((column, key), node) in nodes {
             match node {
-                Some(node) => batch.put_cf(column, key, node),
-                None => batch.delete_cf(column, key),
+                Some(node) => batch.put_cf(self.column(column), key, node),
+                None => batch.delete_cf(self.column(column), key),
             }
         }
     }
