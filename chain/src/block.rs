@@ -268,3 +268,75 @@ pub(crate) fn transactions_root<'a>(transactions: impl Iterator<Item = &'a Signe
     }
     ordered_trie_root_with_encoder(&raw, |bytes, out| out.extend_from_slice(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy_primitives::{Address, b256, hex};
+
+    use super::*;
+    use crate::seal::tests::example as seal;
+
+    /// The example of EIP-155 (legacy), and an EIP-1559 transaction with a made-up signature.
+    const LEGACY: &str = "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a7640000802\
+                          5a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761a\
+                          ecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83";
+    const TYPED: &str = "02e6827a69018002825208943535353535353535353535353535353535353535038201ffc0010708";
+
+    fn example() -> RecoveredBlock {
+        let seal = seal();
+        let header = Header {
+            parent_hash: B256::repeat_byte(0x33),
+            beneficiary: Address::repeat_byte(0x44),
+            state_root: B256::repeat_byte(0x55),
+            number: 7,
+            gas_limit: 60_000_000,
+            gas_used: 42_000,
+            timestamp: seal.time_ms / 1000,
+            extra_data: Bytes::copy_from_slice(seal.hash().as_slice()),
+            mix_hash: seal.parent_certificate,
+            base_fee_per_gas: Some(0),
+            withdrawals_root: Some(EMPTY_ROOT_HASH),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(alloy_eips::eip7685::EMPTY_REQUESTS_HASH),
+            ..Header::default()
+        };
+        let transactions = [LEGACY, TYPED].map(|text| {
+            let signed = SignedTransaction::decode(hex::decode(text).unwrap().into()).unwrap();
+            Arc::new(Recovered::from_trusted(signed, Address::ZERO))
+        });
+        RecoveredBlock::from_parts(header.hash_slow(), header, transactions.into(), seal)
+    }
+
+    /// The header up to the bloom filter, which is 256 zero bytes, and from there on.
+    const BEFORE_BLOOM: &str = "f9027da03333333333333333333333333333333333333333333333333333333333333333a01dcc4de8dec75d7aab85b567b6\
+        ccd41ad312451b948a7413f0a142fd40d49347944444444444444444444444444444444444444444a0555555555555555555\
+        5555555555555555555555555555555555555555555555a056e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc00162\
+        2fb5e363b421a056e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421b901";
+    const AFTER_BLOOM: &str = "008007840393870082a410846553f100a01b4ec643d9f972902f97b48fd3a76f6a17a3b3d014384d0fb58466443fb732caa0\
+        111111111111111111111111111111111111111111111111111111111111111188000000000000000080a056e81f171bcc55\
+        a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b4218080a000000000000000000000000000000000000000000000\
+        00000000000000000000a0e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn frozen_bytes() {
+        let block = example();
+        let header = format!("{BEFORE_BLOOM}{}{AFTER_BLOOM}", "00".repeat(256));
+        assert_eq!(hex::encode(alloy_rlp::encode(block.header())), header);
+        let seal = hex::encode(seal().encoded());
+        let expected = format!("f9036e{header}f897{LEGACY}a8{TYPED}{seal}");
+        assert_eq!(hex::encode(block.encoded()), expected);
+        assert_eq!(block.hash(), b256!("587ba78cc074ca68f3513be61bf8e050fbdb4aef0d1c906cd984d64ba3740b25"));
+        let root = transactions_root(block.transactions().iter().map(|tx| tx.signed()));
+        assert_eq!(root, b256!("ccccdd498bfc5720c9167723e7fa8a7cc73f2a3c1448cf246647bb79bb9da08c"));
+
+        let limits = BlockLimits { bytes: block.encoded().len(), transactions: 2 };
+        let decoded = Block::decode(block.encoded(), limits, |_| None).unwrap();
+        assert_eq!((decoded.hash(), &decoded.header, &decoded.seal), (block.hash(), block.header(), block.seal()));
+        // A header, a body of two, two empty lists of one byte each, without the seal.
+        assert_eq!(block.ethereum_size(), 3 + header.len() / 2 + 2 + 0x97 + 2);
+    }
+}

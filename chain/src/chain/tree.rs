@@ -251,14 +251,15 @@ impl TreeState {
         self.recent.front().is_some_and(|block| block.number() <= number.saturating_add(1))
     }
 
-    /// Drops the lowest block without children that is not among `keep`: it lost against a
-    /// sibling long ago. Ties go by hash.
+    /// Drops the lowest block without children that is not among `keep`, of several the one of the
+    /// earliest view: it lost against a sibling long ago.
     fn drop_leaf(&mut self, keep: &Overlays) -> Option<()> {
         let parents: alloy_primitives::map::B256Set =
             self.unfinal.values().map(|unfinal| unfinal.block.parent_hash()).collect();
         let free = |hash: &B256| !parents.contains(hash) && keep.iter().all(|block| block.hash() != *hash);
-        let lowest = self.unfinal.values().map(|unfinal| (unfinal.block.number(), unfinal.block.hash()));
-        let (_, hash) = lowest.filter(|(_, hash)| free(hash)).min()?;
+        let age = |block: &ExecutedBlock| (block.number(), block.block().seal().view, block.hash());
+        let leaves = self.unfinal.values().map(|unfinal| age(&unfinal.block));
+        let (_, _, hash) = leaves.filter(|(_, _, hash)| free(hash)).min()?;
         self.unfinal.remove(&hash);
         Some(())
     }

@@ -144,7 +144,8 @@ impl Store {
     /// block, which is the first thing that is ever written.
     fn check(&self, genesis: B256) -> Result<Option<StoredHead>, OpenError> {
         let Some(format) = self.get(schema::META, schema::META_FORMAT)? else {
-            return self.check_is_empty().map(|()| None);
+            self.check_is_empty()?;
+            return Ok(None);
         };
         match <[u8; 4]>::try_from(format.as_ref()).map(u32::from_be_bytes) {
             Ok(schema::FORMAT) => {}
@@ -176,6 +177,9 @@ impl Store {
             if entries.next().transpose().map_err(StorageError::from)?.is_some() {
                 return Err(self.damaged(format!("the format version is missing, but `{name}` has entries")));
             }
+        }
+        if durable::read(&self.directory)? != Ok(None) {
+            return Err(self.damaged("it is empty, although blocks were made durable: its log is lost".into()));
         }
         Ok(())
     }

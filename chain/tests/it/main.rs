@@ -1,0 +1,13 @@
+//! The chain from outside: two nodes without a network, blocks built, judged and made final by
+//! hand.
+
+#![allow(missing_docs, clippy::unwrap_used, unreachable_pub)]
+
+mod blocks;
+mod calls;
+mod damage;
+mod encoding;
+mod forks;
+mod lifecycle;
+mod state;
+mod support;
