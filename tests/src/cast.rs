@@ -32,10 +32,12 @@ impl Cast {
 
     /// Runs a command such as `["send", ADDRESS, "--value", "1"]` and returns what it printed.
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
+        let (name, rest) = arguments.split_first().context("no command for cast")?;
         let mut command = Command::new(&self.program);
+        // The node first: `--create` takes everything behind it.
         command
-            .args(arguments)
-            .args(["--rpc-url", &self.rpc])
+            .args([name, "--rpc-url", &self.rpc])
+            .args(rest)
             .env("NO_COLOR", "1")
             .env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1")
             .kill_on_drop(true);
@@ -54,7 +56,7 @@ impl Cast {
     /// Like [`Cast::run`] with `--json`, read as JSON.
     pub async fn json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
         let mut arguments = arguments.to_vec();
-        arguments.push("--json");
+        arguments.insert(1.min(arguments.len()), "--json");
         let out = self.run(&arguments).await?;
         serde_json::from_str(&out).with_context(|| format!("cast {arguments:?} printed {out}"))
     }

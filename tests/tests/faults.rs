@@ -119,10 +119,11 @@ async fn nothing_final_is_lost_when_all_are_killed_at_once() -> Result<()> {
         for number in 0..STAKES.len() {
             cluster.start(number)?;
         }
-        let head = before.iter().map(|(number, _)| *number).max().unwrap_or(0);
+        // Some blocks more than may have become final between the look and the end.
+        let head = before.iter().map(|(number, _)| *number).max().unwrap_or(0) + 10;
         for number in 0..STAKES.len() {
             let took = block_after(cluster.rpc(number), head, start, LIMIT).await?;
-            println!("round {round}: {} has a new block {took:?} after the restart of all", cluster.name(number));
+            println!("round {round}: {} makes blocks {took:?} after the restart of all", cluster.name(number));
             ensure!(took <= ALL_BACK, "blocks came after {took:?}, allowed is {ALL_BACK:?}");
         }
         for node in cluster.rpcs() {

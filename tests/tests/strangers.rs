@@ -124,10 +124,14 @@ async fn another_genesis_is_refused_on_both_sides() -> Result<()> {
 
     // It is seen in the status, too.
     let guest = cluster.name(GUEST).to_string();
-    let status = cluster.rpc(0).status().await?;
-    let peer = status.peers.iter().find(|peer| peer.name == guest).context("not on the list")?;
-    let reason = peer.refused_reason.as_deref().unwrap_or_default();
-    ensure!(reason.contains("genesis"), "{peer:?}");
+    wait::until("the status says why", LIMIT, async || {
+        let status = cluster.rpc(0).status().await?;
+        let peer = status.peers.iter().find(|peer| peer.name == guest).context("not on the list")?;
+        let reason = peer.refused_reason.as_deref().unwrap_or_default();
+        ensure!(reason.contains("genesis"), "{peer:?}");
+        Ok::<_, anyhow::Error>(Some(()))
+    })
+    .await?;
     cluster.finish().await
 }
 
