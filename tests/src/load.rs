@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
 
 /// All transfers of a load must be final this long after all nodes are back.
 const SETTLING: Duration = Duration::from_secs(60);
+
+/// A node that has not answered after this time is passed over.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Transfers in the background.
 #[derive(Debug)]
@@ -112,15 +115,16 @@ async fn send_all(
 async fn taken_by_one(nodes: &[Rpc], turn: usize, transaction: &Signed) -> bool {
     for step in 0..nodes.len() {
         let node = &nodes[(turn + step) % nodes.len()];
-        match transaction.submit(node).await {
-            Ok(()) => return true,
+        match timeout(PATIENCE, transaction.submit(node)).await {
+            Ok(Ok(())) => return true,
             // It was taken by a node that then did not answer any more.
-            Err(CallError::Refused(refusal))
+            Ok(Err(CallError::Refused(refusal)))
                 if ["already known", "nonce too low"].contains(&refusal.message.as_str()) =>
             {
                 return true;
             }
-            Err(_) => {}
+            // Refused, or no answer.
+            Ok(Err(_)) | Err(_) => {}
         }
     }
     false
