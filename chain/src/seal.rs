@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 pub const MAX_EVIDENCE: usize = 4;
 /// Most bytes of a piece of evidence: two signed messages fit several times.
 pub const MAX_EVIDENCE_BYTES: usize = 4 * 1024;
+/// No seal within these limits is larger: the evidence with the head of each piece, and the rest.
+pub(crate) const MAX_SEAL_BYTES: usize = MAX_EVIDENCE * (MAX_EVIDENCE_BYTES + 3) + 128;
 
 /// See the module. The encoding is the RLP list of the fields in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable, RlpDecodable)]
@@ -169,6 +171,8 @@ pub(crate) mod tests {
     fn limits_and_one_more() {
         let mut seal = Seal { evidence: vec![vec![0; MAX_EVIDENCE_BYTES].into(); MAX_EVIDENCE], ..example() };
         assert_eq!(seal.check_limits(), Ok(()));
+        let most = Seal { epoch: u64::MAX, view: u64::MAX, proposer: u16::MAX, time_ms: u64::MAX, ..seal.clone() };
+        assert!(most.encoded().len() <= MAX_SEAL_BYTES, "{}", most.encoded().len());
         seal.evidence[2] = vec![0; MAX_EVIDENCE_BYTES + 1].into();
         assert_eq!(seal.check_limits(), Err(SealLimit::EvidenceBytes { index: 2, got: MAX_EVIDENCE_BYTES + 1 }));
         seal.evidence = vec![Bytes::new(); MAX_EVIDENCE + 1];

@@ -22,9 +22,10 @@ pub const MAX_GAS_LIMIT: u64 = i64::MAX as u64;
 /// (EIP-2294).
 pub const MAX_CHAIN_ID: u64 = u64::MAX / 2 - 36;
 
-/// The smallest limit for the size of a block: room for a few transactions of the largest size
-/// that nodes take.
-pub const MIN_BLOCK_BYTES: u32 = 64 * 1024;
+/// The smallest limit for the size of a block: the largest transaction that nodes take (128 KiB),
+/// the header and a seal full of evidence (17 KiB) fit together with room to spare, so that no
+/// transaction waits forever for a block that could hold it.
+pub const MIN_BLOCK_BYTES: u32 = 256 * 1024;
 
 /// The largest limit for the size of a block: what a wide network still moves within a view.
 pub const MAX_BLOCK_BYTES: u32 = 8 * 1024 * 1024;

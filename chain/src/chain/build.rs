@@ -9,22 +9,20 @@ use alloy_primitives::{Address, B256};
 use alloy_rlp::Encodable;
 use revm::context::result::InvalidTransaction;
 
+use super::spec::FRAME_BYTES;
 use super::tree::{Parent, Unfinal};
 use super::{BlockError, Chain, ExecutedBlock, Timings};
 use crate::block::{RecoveredBlock, transactions_root};
 use crate::execution::{Executed, Executor, TransactionFault, root_and_bloom};
+use crate::mempool::Room;
 use crate::seal::{Seal, SealLimit};
 use crate::state::{BlockState, StateError};
 use crate::transaction::Recovered;
 
 /// No transaction uses less gas.
 const LEAST_GAS: u64 = 21_000;
-/// After so many transactions in a row that did not fit into what is left of the block, it is
-/// taken for full.
-const MISSES: usize = 64;
-/// The heads of the lists around header, transactions and seal, and the digits by which a header
-/// grows when its gas is filled in.
-const FRAME_BYTES: usize = 3 * 9 + 9;
+/// With less room a block is full: hardly a transaction is shorter, the signature alone has 65.
+const LEAST_BYTES: usize = 100;
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -68,7 +66,8 @@ impl Chain {
     /// gas, bytes and number and the time allow.
     pub fn build(&self, request: BuildRequest) -> Result<Arc<ExecutedBlock>, BuildError> {
         let BuildRequest { parent, mut seal, fee_recipient, empty, time_budget } = request;
-        let deadline = Instant::now() + time_budget;
+        // A budget beyond all time is none.
+        let deadline = Instant::now().checked_add(time_budget);
         seal.check_limits()?;
         let parent = self.inner.tree.parent(&parent).ok_or(BuildError::UnknownParent(parent))?;
         seal.time_ms = seal.time_ms.max(parent.time_ms);
@@ -89,43 +88,43 @@ impl Chain {
         self.complete(parent, header, seal, transactions, executed, timings)
     }
 
-    /// Runs transactions of the pool as long as there is room.
+    /// Runs transactions of the pool until the block is full, the time is over or there are no
+    /// more. One that does not fit into what is left takes nothing from those behind it.
     fn fill(
         &self,
         executor: &mut Executor,
         transactions: &mut Vec<Arc<Recovered>>,
         mut room: usize,
-        deadline: Instant,
+        deadline: Option<Instant>,
     ) -> Result<(), BuildError> {
         let spec = &self.inner.spec;
-        let mut best = self.inner.pool.best(spec.base_fee);
-        let mut misses = 0;
-        while misses < MISSES
-            && transactions.len() < spec.limits.transactions
+        let whole = Room { gas: spec.gas_limit, bytes: spec.room_bytes() };
+        let mut best = self.inner.pool.best(spec.base_fee).within(whole);
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        while transactions.len() < spec.limits.transactions
             && executor.gas_left() >= LEAST_GAS
-            && Instant::now() < deadline
+            && room >= LEAST_BYTES
+            && in_time()
         {
-            let Some(tx) = best.next_with(|sender| executor.nonce(sender).ok()) else { break };
-            let size = tx.signed().network_len();
-            if size > room {
-                misses += 1;
-                best.skip_sender();
-                continue;
-            }
+            best.leave(Room { gas: executor.gas_left(), bytes: room });
+            let nonce_of = |sender| if in_time() { executor.nonce(sender).ok() } else { None };
+            let Some(tx) = best.next_with(nonce_of) else { break };
             match executor.execute(&tx) {
                 Ok(()) => {
-                    misses = 0;
-                    room -= size;
+                    room = room.saturating_sub(tx.signed().network_len());
                     transactions.push(tx);
                 }
                 Err(TransactionFault::State(error)) => return Err(error.into()),
                 Err(TransactionFault::Internal(error)) => return Err(BuildError::Internal(error)),
                 Err(fault) => {
-                    misses += usize::from(matches!(fault, TransactionFault::BlockGas { .. }));
                     best.skip_sender();
                     self.report(&tx, &fault);
                 }
             }
+        }
+        for hash in best.misfits() {
+            tracing::debug!(target: "assent::chain", %hash, "dropped from the pool: it fits into no block");
+            self.inner.pool.discard(hash);
         }
         Ok(())
     }

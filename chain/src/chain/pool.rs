@@ -11,6 +11,9 @@ use crate::state::{FlatAccount, StateError, StateView};
 use crate::storage::Store;
 use crate::transaction::Recovered;
 
+/// What a block adds to a typed transaction: the head of an RLP string.
+const STRING_HEAD_BYTES: usize = 4;
+
 /// The accounts of the final head, for the pool.
 pub(super) struct HeadAccounts {
     pub(super) store: Arc<Store>,
@@ -32,7 +35,11 @@ fn pool_account(view: &StateView, account: &FlatAccount) -> Result<Account, Stat
 
 /// What the pool checks transactions against, under the rules of `spec`.
 pub(super) fn pool_rules(chain: &ChainSpec, spec: SpecId) -> PoolRules {
-    PoolRules::new(chain.chain_id, spec, chain.base_fee, u128::from(chain.min_gas_price), chain.gas_limit)
+    let min_gas_price = u128::from(chain.min_gas_price);
+    let mut rules = PoolRules::new(chain.chain_id, spec, chain.base_fee, min_gas_price, chain.gas_limit);
+    // What fits into no block would wait for one forever.
+    rules.max_bytes = rules.max_bytes.min(chain.room_bytes().saturating_sub(STRING_HEAD_BYTES));
+    rules
 }
 
 impl Chain {

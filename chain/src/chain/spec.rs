@@ -14,8 +14,14 @@ use revm::primitives::hardfork::SpecId;
 
 use crate::block::BlockLimits;
 use crate::execution::{BlockContext, ForkError, Forks};
-use crate::seal::Seal;
+use crate::seal::{MAX_SEAL_BYTES, Seal};
 use crate::state::{AccountDiff, FlatAccount, SlotDiff, StateDiff};
+
+/// The heads of the lists around header, transactions and seal, and the digits by which a header
+/// grows when its gas is filled in.
+pub(super) const FRAME_BYTES: usize = 3 * 9 + 9;
+/// No header is larger.
+const MAX_HEADER_BYTES: usize = 1024;
 
 /// The parameters of a chain that blocks and execution depend upon.
 #[derive(Clone, Debug)]
@@ -57,6 +63,11 @@ impl ChainSpec {
             genesis_hash: genesis_header.hash_slow(),
             genesis_header,
         })
+    }
+
+    /// Bytes that transactions have in every block, whatever its header and seal.
+    pub(crate) fn room_bytes(&self) -> usize {
+        self.limits.bytes.saturating_sub(MAX_HEADER_BYTES + MAX_SEAL_BYTES + FRAME_BYTES)
     }
 
     /// What execution sees of a block with this header.
@@ -112,4 +123,32 @@ pub(crate) fn genesis_diff(alloc: &BTreeMap<Address, GenesisAccount>) -> StateDi
 /// How far a block's time may be ahead of this node's clock, in whole milliseconds.
 pub(crate) fn skew_ms(max_skew: Duration) -> u64 {
     u64::try_from(max_skew.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_rlp::Encodable;
+
+    use super::*;
+
+    #[test]
+    fn no_header_is_larger_than_its_bound() {
+        let most = u64::MAX;
+        let header = Header {
+            difficulty: U256::MAX,
+            number: most,
+            gas_limit: most,
+            gas_used: most,
+            timestamp: most,
+            extra_data: Bytes::from(vec![0xff; 32]),
+            base_fee_per_gas: Some(most),
+            withdrawals_root: Some(B256::ZERO),
+            blob_gas_used: Some(most),
+            excess_blob_gas: Some(most),
+            parent_beacon_block_root: Some(B256::ZERO),
+            requests_hash: Some(B256::ZERO),
+            ..Header::default()
+        };
+        assert!(header.length() <= MAX_HEADER_BYTES, "{}", header.length());
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use alloy_consensus::Transaction as _;
-use alloy_primitives::Address;
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256};
 
 use super::Mempool;
 use super::index::HeadKey;
@@ -15,12 +16,34 @@ use crate::transaction::Recovered;
 /// Senders that are fetched from the pool at a time.
 const FETCH: usize = 64;
 
+/// What is left of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Gas.
+    pub gas: u64,
+    /// Bytes, as transactions are encoded in a block.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// Room for anything.
+    pub const ENDLESS: Self = Self { gas: u64::MAX, bytes: usize::MAX };
+
+    /// Whether the transaction fits, as far as that is known before it runs.
+    pub fn holds(&self, tx: &Recovered) -> bool {
+        tx.tx().gas_limit() <= self.gas && tx.signed().network_len() <= self.bytes
+    }
+}
+
 /// Walks through the executable transactions: highest tip first, with equal tips in the order of
 /// arrival, each sender's in the order of nonces. Made by [`Mempool::best`].
 ///
 /// It takes the pool's lock for moments only and copies nothing ahead, so that the pool goes on
 /// admitting while a block is being built; what arrives meanwhile may be missed. A sender whose
 /// first transactions are in unfinal blocks already is placed by the first of them.
+///
+/// A sender whose next transaction does not fit into what is left ([`BestTransactions::leave`]) is
+/// left out without a look at its account, however many such senders there are.
 #[derive(Debug)]
 pub struct BestTransactions<'a> {
     pool: &'a Mempool,
@@ -37,6 +60,12 @@ pub struct BestTransactions<'a> {
     seen: HashSet<Address>,
     /// The last transaction that was given out; its successor is not in `ready` yet.
     last: Option<(Address, u64)>,
+    /// What fits into the largest block.
+    whole: Room,
+    /// What is left.
+    left: Room,
+    /// Those that fit into no block.
+    misfits: Vec<B256>,
 }
 
 #[derive(Debug)]
@@ -82,10 +111,31 @@ impl<'a> BestTransactions<'a> {
             ready: BinaryHeap::new(),
             seen: HashSet::new(),
             last: None,
+            whole: Room::ENDLESS,
+            left: Room::ENDLESS,
+            misfits: Vec::new(),
         }
     }
 
-    /// The next transaction. `nonce_of` gives a sender's nonce at the state that the block builds
+    /// Sets what fits into an empty block, which nothing is expected to exceed.
+    #[must_use]
+    pub fn within(mut self, whole: Room) -> Self {
+        self.whole = whole;
+        self.left = whole;
+        self
+    }
+
+    /// Sets what is left. It never grows while a block is being built.
+    pub fn leave(&mut self, left: Room) {
+        self.left = left;
+    }
+
+    /// The transactions met so far that do not fit into an empty block either.
+    pub fn misfits(&self) -> &[B256] {
+        &self.misfits
+    }
+
+    /// The next transaction that fits. `nonce_of` gives a sender's nonce at the state that the block builds
     /// upon (`None`: leave the sender out); it is called once for each sender, without any lock.
     pub fn next_with(&mut self, mut nonce_of: impl FnMut(Address) -> Option<u64>) -> Option<Arc<Recovered>> {
         if let Some((sender, nonce)) = self.last.take() {
@@ -99,11 +149,16 @@ impl<'a> BestTransactions<'a> {
                 (fetched, _) => fetched.is_none(),
             };
             let tx = if from_ready {
-                self.ready.pop()?.0.tx
+                let tx = self.ready.pop()?.0.tx;
+                if !self.fits(&tx) {
+                    continue;
+                }
+                tx
             } else {
                 let tx = self.fetched.pop_front()?.tx;
                 let sender = tx.sender();
-                if !self.seen.insert(sender) {
+                // There may have been more room when it was fetched.
+                if !self.seen.insert(sender) || !self.fits(&tx) {
                     continue;
                 }
                 match nonce_of(sender) {
@@ -130,15 +185,29 @@ impl<'a> BestTransactions<'a> {
         self.last = None;
     }
 
+    /// Whether it fits; the sender's later ones cannot run without it.
+    fn fits(&mut self, tx: &Recovered) -> bool {
+        let fits = self.left.holds(tx);
+        if !fits && !self.whole.holds(tx) {
+            self.misfits.push(*tx.hash());
+        }
+        fits
+    }
+
     fn push_ready(&mut self, sender: Address, nonce: u64) {
         let next = self.pool.lock().pool.executable_at(sender, nonce).map(Candidate::of);
         self.ready.extend(next.map(Reverse));
     }
 
+    /// Fetches until there is something that fits, or no more.
+
     fn fetch(&mut self) {
-        if self.exhausted || !self.fetched.is_empty() {
-            return;
+        while self.fetched.is_empty() && !self.exhausted {
+            self.fetch_some();
         }
+    }
+
+    fn fetch_some(&mut self) {
         let state = self.pool.lock();
         let pool = &state.pool;
         let after = match self.cursor {
@@ -151,8 +220,13 @@ impl<'a> BestTransactions<'a> {
         let heads: Vec<_> = after.take(FETCH).map(|(key, sender)| (*key, *sender)).collect();
         self.exhausted = heads.len() < FETCH;
         self.cursor = heads.last().map(|(key, _)| *key).or(self.cursor);
-        self.fetched.extend(
-            heads.iter().filter_map(|(_, sender)| pool.senders.get(sender)?.executable.front().map(Candidate::of)),
-        );
+        for (_, sender) in heads {
+            let Some(front) = pool.senders.get(&sender).and_then(|queue| queue.executable.front()) else { continue };
+            if self.left.holds(&front.tx) {
+                self.fetched.push_back(Candidate::of(front));
+            } else if !self.whole.holds(&front.tx) {
+                self.misfits.push(*front.tx.hash());
+            }
+        }
     }
 }

@@ -53,7 +53,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
-pub use best::BestTransactions;
+pub use best::{BestTransactions, Room};
 pub use error::PoolError;
 pub use limits::MempoolLimits;
 pub use rules::{Account, AccountSource, PoolRules};

@@ -47,6 +47,8 @@ pub struct PoolRules {
     pub block_gas_limit: u64,
     /// Gas limit of one transaction (EIP-7825), from Osaka on.
     pub tx_gas_limit_cap: Option<u64>,
+    /// Bytes of one transaction: no more than [`MAX_TRANSACTION_BYTES`], and what fits into a block.
+    pub max_bytes: usize,
     gas: GasParams,
 }
 
@@ -55,16 +57,16 @@ impl PoolRules {
     pub fn new(chain_id: u64, spec: SpecId, base_fee: u64, min_gas_price: u128, block_gas_limit: u64) -> Self {
         let tx_gas_limit_cap = spec.is_enabled_in(SpecId::OSAKA).then_some(eip7825::TX_GAS_LIMIT_CAP);
         let gas = GasParams::new_spec(spec);
-        Self { chain_id, spec, base_fee, min_gas_price, block_gas_limit, tx_gas_limit_cap, gas }
+        let max_bytes = MAX_TRANSACTION_BYTES;
+        Self { chain_id, spec, base_fee, min_gas_price, block_gas_limit, tx_gas_limit_cap, max_bytes, gas }
     }
 
     /// Checks everything that needs no account, cheapest first, and returns the tip per gas that
     /// the transaction pays at these rules' base fee.
     pub(super) fn check(&self, tx: &Transaction, size: usize) -> Result<u128, PoolError> {
         self.check_type(tx)?;
-        if size > MAX_TRANSACTION_BYTES {
-            let limit = MAX_TRANSACTION_BYTES;
-            return Err(TransactionError::Oversized { size, limit }.into());
+        if size > self.max_bytes {
+            return Err(TransactionError::Oversized { size, limit: self.max_bytes }.into());
         }
         match tx.chain_id() {
             None => return Err(PoolError::Unprotected),

@@ -190,10 +190,10 @@ fn gas_and_bytes_bound_a_block() {
     node.finalize(&block);
     assert_eq!(node.build_upon(node.chain.head().hash).block().transactions().len(), 1);
 
-    let max_block_bytes = 64 * 1024;
+    let max_block_bytes = 256 * 1024;
     let node = Node::new(&genesis_with(|plan| plan.consensus.max_block_bytes = max_block_bytes));
     for nonce in 0..10 {
-        let input = vec![0; 10_000].into();
+        let input = vec![0; 40_000].into();
         node.add(&sign(0, TxEip1559 { to: TxKind::Call(address(9)), input, gas_limit: 500_000, ..eip1559(nonce) }));
     }
     let block = node.build_upon(node.chain.head().hash);

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, unreachable_pub)]
 
 mod blocks;
+mod building;
 mod calls;
 mod damage;
 mod encoding;

@@ -340,9 +340,9 @@ fn errors_of_consensus_parameters() {
             (&|it| consensus(it).max_clock_skew = ms(9), "assent.consensus.maxClockSkew", "at least 10ms"),
             (&|it| consensus(it).max_clock_skew = over, "assent.consensus.maxClockSkew", "at most 1d"),
             (
-                &|it| consensus(it).max_block_bytes = 65_535,
+                &|it| consensus(it).max_block_bytes = 262_143,
                 "assent.consensus.maxBlockBytes",
-                "from 65536 to 8388608, got 65535",
+                "from 262144 to 8388608, got 262143",
             ),
             (&|it| consensus(it).max_block_bytes = 8_388_609, "assent.consensus.maxBlockBytes", "got 8388609"),
             (
@@ -370,7 +370,7 @@ fn bounds_of_consensus_parameters_are_inclusive() {
         view_timeout_max: ms(10),
         retransmit_interval: ms(10),
         max_clock_skew: ms(10),
-        max_block_bytes: 65_536,
+        max_block_bytes: 262_144,
         max_block_transactions: 1,
         epoch_length: 0,
     };
