@@ -69,6 +69,12 @@ pub enum DecodeError {
     /// The seal is too large.
     #[error("seal: {0}")]
     Seal(#[from] SealLimit),
+    /// Transactions or seal are not those of the header: somebody put other ones there.
+    #[error("the {part} is not the one of the header")]
+    NotOfTheHeader {
+        /// Which part of the block.
+        part: &'static str,
+    },
 }
 
 /// A transaction of a block that came from a peer.
@@ -104,7 +110,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// Decodes a block. `known` looks up transactions that this node has, so that their senders
+    /// Decodes a block. Its hash is the header's, so everything else must be what the header commits to: bytes with
+    /// another body are not this block, whoever signed its hash. `known` looks up transactions that this node has, so that their senders
     /// need not be recovered and their bytes not be read again.
     pub fn decode(
         bytes: &Bytes,
@@ -138,6 +145,12 @@ impl Block {
         }
         let seal = Seal::decode_exact(fields).map_err(|error| DecodeError::Rlp { part: "seal", error })?;
         seal.check_limits()?;
+        if header.extra_data.as_ref() != seal.hash().as_slice() {
+            return Err(DecodeError::NotOfTheHeader { part: "seal" });
+        }
+        if transactions_root(transactions.iter().map(BlockTransaction::signed)) != header.transactions_root {
+            return Err(DecodeError::NotOfTheHeader { part: "list of transactions" });
+        }
         Ok(Self { header, transactions, seal, hash, encoded: bytes.clone() })
     }
 
@@ -286,7 +299,12 @@ mod tests {
 
     fn example() -> RecoveredBlock {
         let seal = seal();
+        let transactions = [LEGACY, TYPED].map(|text| {
+            let signed = SignedTransaction::decode(hex::decode(text).unwrap().into()).unwrap();
+            Arc::new(Recovered::from_trusted(signed, Address::ZERO))
+        });
         let header = Header {
+            transactions_root: transactions_root(transactions.iter().map(|tx| tx.signed())),
             parent_hash: B256::repeat_byte(0x33),
             beneficiary: Address::repeat_byte(0x44),
             state_root: B256::repeat_byte(0x55),
@@ -304,18 +322,14 @@ mod tests {
             requests_hash: Some(alloy_eips::eip7685::EMPTY_REQUESTS_HASH),
             ..Header::default()
         };
-        let transactions = [LEGACY, TYPED].map(|text| {
-            let signed = SignedTransaction::decode(hex::decode(text).unwrap().into()).unwrap();
-            Arc::new(Recovered::from_trusted(signed, Address::ZERO))
-        });
         RecoveredBlock::from_parts(header.hash_slow(), header, transactions.into(), seal)
     }
 
     /// The header up to the bloom filter, which is 256 zero bytes, and from there on.
     const BEFORE_BLOOM: &str = "f9027da03333333333333333333333333333333333333333333333333333333333333333a01dcc4de8dec75d7aab85b567b6\
         ccd41ad312451b948a7413f0a142fd40d49347944444444444444444444444444444444444444444a0555555555555555555\
-        5555555555555555555555555555555555555555555555a056e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc00162\
-        2fb5e363b421a056e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421b901";
+        5555555555555555555555555555555555555555555555a0ccccdd498bfc5720c9167723e7fa8a7cc73f2a3c1448cf246647\
+        bb79bb9da08ca056e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421b901";
     const AFTER_BLOOM: &str = "008007840393870082a410846553f100a01b4ec643d9f972902f97b48fd3a76f6a17a3b3d014384d0fb58466443fb732caa0\
         111111111111111111111111111111111111111111111111111111111111111188000000000000000080a056e81f171bcc55\
         a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b4218080a000000000000000000000000000000000000000000000\
@@ -329,7 +343,7 @@ mod tests {
         let seal = hex::encode(seal().encoded());
         let expected = format!("f9036e{header}f897{LEGACY}a8{TYPED}{seal}");
         assert_eq!(hex::encode(block.encoded()), expected);
-        assert_eq!(block.hash(), b256!("587ba78cc074ca68f3513be61bf8e050fbdb4aef0d1c906cd984d64ba3740b25"));
+        assert_eq!(block.hash(), b256!("93aed341381cfa2dbbb4c2c932113d9974fab3faa96f4291ed87dd0b4a1c7b23"));
         let root = transactions_root(block.transactions().iter().map(|tx| tx.signed()));
         assert_eq!(root, b256!("ccccdd498bfc5720c9167723e7fa8a7cc73f2a3c1448cf246647bb79bb9da08c"));
 
@@ -338,5 +352,25 @@ mod tests {
         assert_eq!((decoded.hash(), &decoded.header, &decoded.seal), (block.hash(), block.header(), block.seal()));
         // A header, a body of two, two empty lists of one byte each, without the seal.
         assert_eq!(block.ethereum_size(), 3 + header.len() / 2 + 2 + 0x97 + 2);
+    }
+
+    /// The leader signs the hash of the header: who puts another body or seal behind it has not made that block, and
+    /// must not make its leader look guilty.
+    #[test]
+    fn another_body_or_seal_is_not_this_block() {
+        let block = example();
+        let limits = BlockLimits { bytes: 1 << 20, transactions: 10 };
+        let forge = |transactions: &[usize], seal: Seal| {
+            let transactions = transactions.iter().map(|i| block.transactions()[*i].clone()).collect();
+            let forged = RecoveredBlock::from_parts(block.hash(), block.header().clone(), transactions, seal);
+            Block::decode(forged.encoded(), limits, |_| None).map(|block| block.hash())
+        };
+        assert_eq!(forge(&[0, 1], seal()), Ok(block.hash()));
+        for transactions in [&[][..], &[0], &[1, 0], &[0, 1, 1]] {
+            let error = forge(transactions, seal()).unwrap_err();
+            assert_eq!(error, DecodeError::NotOfTheHeader { part: "list of transactions" });
+        }
+        let error = forge(&[0, 1], Seal { view: 301, ..seal() }).unwrap_err();
+        assert_eq!(error, DecodeError::NotOfTheHeader { part: "seal" });
     }
 }

@@ -26,6 +26,15 @@ pub struct Committer {
     failed: watch::Receiver<Option<String>>,
 }
 
+/// Why the thread ends.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Finalize(#[from] FinalizeError),
+    #[error("{0}")]
+    Storage(String),
+}
+
 /// The writing thread is gone: it failed, and [`Committer::failure`] says why.
 #[derive(Debug, thiserror::Error)]
 #[error("the thread that writes final blocks has ended")]
@@ -87,15 +96,23 @@ impl Committer {
     }
 }
 
-fn work(chain: &Chain, mut jobs: mpsc::Receiver<Job>) -> Result<(), FinalizeError> {
+fn work(chain: &Chain, mut jobs: mpsc::Receiver<Job>) -> Result<(), Failure> {
     while let Some(job) = jobs.blocking_recv() {
         match job {
             Job::Finalize(hash, certificates) => {
                 chain.finalize(hash, &certificates)?;
             }
             Job::Import(block, certificate, reply) => {
+                let outcome = chain.import(*block, certificate);
+                let broken = match &outcome {
+                    Err(ImportError::Finalize(FinalizeError::Storage(error))) => Some(error.to_string()),
+                    _ => None,
+                };
                 // Whoever asked may have gone; the block is written all the same.
-                let _ = reply.send(chain.import(*block, certificate));
+                let _ = reply.send(outcome);
+                if let Some(error) = broken {
+                    return Err(Failure::Storage(error));
+                }
             }
             Job::Flush(reply) => {
                 let _ = reply.send(());

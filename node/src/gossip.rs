@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::Bytes;
-use alloy_rlp::Decodable;
+use alloy_rlp::Header;
 use assent_chain::Chain;
 use assent_chain::mempool::{AddOutcome, Origin, PoolError};
 use assent_consensus::{PublicKey, ValidatorSet, View};
@@ -21,6 +21,10 @@ const BATCH: usize = 256;
 
 /// A frame is closed when it is longer than this; one more transaction of the largest size still fits.
 const FRAME_BYTES: usize = TRANSACTIONS_MAX / 2;
+
+/// No signed transaction is shorter: its signature alone has 65 bytes. With the limit of a frame this bounds how many
+/// there are.
+const LEAST_BYTES: usize = 66;
 
 /// A transaction that has waited this long is pushed again.
 const STALE: Duration = Duration::from_secs(2);
@@ -99,22 +103,25 @@ impl Gossip {
 
     async fn on_frame(&self, message: Message) {
         let peer = message.peer;
-        let raws = match Vec::<Bytes>::decode(&mut &message.bytes[..]) {
+        let raws = match read_frame(&message.bytes) {
             Ok(raws) => raws,
             Err(error) => return self.network.disconnect(&peer, &format!("malformed transactions: {error}")),
         };
-        let malformed =
-            self.admit(raws, Origin::Peer).await.into_iter().filter_map(Result::err).find(PoolError::is_malformed);
-        if let Some(error) = malformed {
+        let results = self.admit(raws, Origin::Peer).await;
+        if let Some(error) = results.into_iter().filter_map(Result::err).find(PoolError::is_malformed) {
             // An honest node admits before it pushes.
-            tracing::debug!(target: "assent::gossip", %peer, %error, "a malformed transaction was pushed");
+            self.network.disconnect(&peer, &format!("a malformed transaction: {error}"));
         }
     }
 
     async fn admit(&self, raws: Vec<Bytes>, origin: Origin) -> Vec<Result<AddOutcome, PoolError>> {
         let chain = self.chain.clone();
         let admitted = tokio::task::spawn_blocking(move || chain.pool().add_batch(raws, origin)).await;
-        let results = admitted.unwrap_or_default();
+        let results = admitted.unwrap_or_else(|error| {
+            // A fault of the program; submissions are answered by their dropped replies.
+            tracing::error!(target: "assent::gossip", %error, "admission ended early");
+            Vec::new()
+        });
         if results.iter().any(Result::is_ok) {
             self.admitted.notify_one();
         }
@@ -150,6 +157,20 @@ impl Gossip {
     }
 }
 
+/// Reads a frame: no more transactions than an honest one can hold, and nothing behind them.
+fn read_frame(mut bytes: &[u8]) -> alloy_rlp::Result<Vec<Bytes>> {
+    let mut list = Header::decode_bytes(&mut bytes, true)?;
+    let mut raws = Vec::new();
+    while !list.is_empty() {
+        let raw = Header::decode_bytes(&mut list, false)?;
+        if raw.len() < LEAST_BYTES {
+            return Err(alloy_rlp::Error::Custom("shorter than any signed transaction"));
+        }
+        raws.push(Bytes::copy_from_slice(raw));
+    }
+    if bytes.is_empty() { Ok(raws) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+}
+
 /// Packs transactions into frames: RLP lists of byte strings.
 fn frames(raws: &[Bytes]) -> Vec<Bytes> {
     let mut frames = Vec::new();
@@ -178,8 +199,18 @@ mod tests {
         let raws: Vec<Bytes> = (0..40u8).map(|i| Bytes::from(vec![i; 100 * 1024])).collect();
         let frames = frames(&raws);
         assert!(frames.iter().all(|frame| frame.len() <= TRANSACTIONS_MAX));
-        let back: Vec<Bytes> = frames.iter().flat_map(|frame| Vec::<Bytes>::decode(&mut &frame[..]).unwrap()).collect();
+        let back: Vec<Bytes> = frames.iter().flat_map(|frame| read_frame(frame).unwrap()).collect();
         assert_eq!(back, raws);
         assert!(super::frames(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_frame_of_crumbs_or_with_a_tail_is_refused() {
+        let crumbs: Vec<Bytes> = vec![Bytes::new(); 1000];
+        assert!(read_frame(&alloy_rlp::encode(crumbs)).is_err());
+        let mut tail = alloy_rlp::encode(vec![Bytes::from(vec![1; 100])]);
+        assert_eq!(read_frame(&tail).unwrap().len(), 1);
+        tail.push(0);
+        assert!(read_frame(&tail).is_err());
     }
 }

@@ -15,7 +15,7 @@ use alloy_primitives::B256;
 use super::spec::skew_ms;
 use super::tree::{InsertError, Parent, Unfinal};
 use super::{Chain, ExecutedBlock, Timings};
-use crate::block::{Block, BlockTransaction, DecodeError, transactions_root};
+use crate::block::{Block, BlockTransaction, DecodeError};
 use crate::execution::{Executed, Executor, TransactionFault, root_and_bloom};
 use crate::recovery::recover_batch;
 use crate::seal::SealExpectation;
@@ -205,8 +205,6 @@ impl Chain {
         if let Some(kept) = self.inner.tree.unfinal(&block.hash()) {
             return Ok(kept.block);
         }
-        let root = transactions_root(block.transactions.iter().map(BlockTransaction::signed));
-        compare("transactionsRoot", &root, &block.header.transactions_root).map_err(BlockError::Header)?;
         let parent_hash = parent.hash;
         let outcome = self.run(block, parent);
         outcome.map_err(|error| match error {

@@ -6,6 +6,9 @@ use crate::{Certificate, Fetch, MAX_FETCHED_VIEWS, MAX_PAYLOAD_BYTES, Message, V
 /// How many views above the root are looked through for missing ones; the rest has its turn when these are known.
 const SEARCHED_VIEWS: usize = 128;
 
+/// Answers to one peer between two rounds of retransmission, or in one view.
+const ANSWERS_PER_ROUND: u32 = 8;
+
 impl Core {
     /// SPEC rule A1: asks one validator for a view and those after it up to ours; once a round for the same views.
     pub(super) fn fetch(&mut self, view: View, from: Option<ValidatorIndex>) {
@@ -35,10 +38,9 @@ impl Core {
     pub(super) fn fetch_missing(&mut self) {
         let missing = (self.root.view.next().0..self.view.0).map(View).take(SEARCHED_VIEWS).find(|view| {
             self.views.get(view).is_none_or(|state| {
-                let decided = state.certified().is_some();
-                let lacks_block =
-                    decided && !matches!(state.proposal, Some((_, Progress::Valid | Progress::Validating)));
-                lacks_block || (!decided && state.skipped.is_none())
+                let Some(certificate) = state.certified() else { return state.skipped.is_none() };
+                !matches!(&state.proposal, Some((proposal, Progress::Valid | Progress::Validating))
+                    if proposal.block.hash == certificate.block)
             })
         });
         if let Some(view) = missing {
@@ -46,9 +48,20 @@ impl Core {
         }
     }
 
+    /// SPEC rule A3: a peer is answered a few times in a round, so that small questions cannot cost us large answers
+    /// without end.
+    pub(super) fn may_answer(&mut self, peer: ValidatorIndex) -> bool {
+        let count = self.answered.entry(peer).or_default();
+        *count = count.saturating_add(1);
+        *count <= ANSWERS_PER_ROUND
+    }
+
     /// SPEC rule A3: answers with what we have of these views, within the limits of views and bytes.
     pub(super) fn on_fetch(&mut self, from: ValidatorIndex, fetch: Fetch) {
         if fetch.epoch != self.config.set.epoch() || self.config.set.get(from).is_none() || fetch.from > fetch.to {
+            return;
+        }
+        if !self.may_answer(from) {
             return;
         }
         let last = fetch.to.min(fetch.from.plus(MAX_FETCHED_VIEWS - 1));
@@ -69,6 +82,9 @@ impl Core {
 
     /// SPEC rule K2: tells one who is behind what leads to where we are.
     pub(super) fn help(&mut self, peer: ValidatorIndex) {
+        if !self.may_answer(peer) {
+            return;
+        }
         let root = self.root_commit.as_ref().or(self.root_certificate.as_ref());
         let certificates: [Option<&Certificate>; 2] = [root, self.entry.as_ref()];
         let messages: Vec<Message> = certificates.into_iter().flatten().cloned().map(Message::Certificate).collect();

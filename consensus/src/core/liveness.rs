@@ -49,6 +49,7 @@ impl Core {
     pub(super) fn begin_view(&mut self) {
         (self.armed, self.building, self.rounds) = (false, None, 0);
         self.asked.clear();
+        self.answered.clear();
         let (view, leader) = (self.view, self.config.set.leader(self.view));
         let parent = self.probable_parent();
         self.out.push(Output::EnteredView { view, leader, parent });
@@ -124,7 +125,8 @@ impl Core {
         }
         let me = self.config.me;
         let prepared = self.views.get(&view).and_then(|state| state.prepares.get(&me)).map(|vote| vote.ballot.block);
-        let block = prepared.unwrap_or(Hash::ZERO);
+        // Only what can be shown is named: the header goes with the vote.
+        let block = prepared.filter(|block| self.has_proposal(view, *block)).unwrap_or(Hash::ZERO);
         self.sign(Ballot { epoch: self.config.set.epoch(), view, phase: Phase::ViewChange, block });
     }
 
@@ -151,6 +153,7 @@ impl Core {
         let view = self.view;
         self.rounds = self.rounds.saturating_add(1);
         self.asked.clear();
+        self.answered.clear();
         self.out.push(Output::SetTimer(Timer::Retransmit(view), self.config.timing.retransmit_ms));
         let unfinished = self.last_success() > self.root.view;
         let seldom = self.rounds.is_power_of_two() || self.rounds.is_multiple_of(STATUS_ROUNDS);

@@ -99,7 +99,7 @@ impl Core {
         }
         self.memory.reports.insert(from, view);
         self.settle_memory();
-        if status.reply {
+        if status.reply && self.may_answer(from) {
             self.tell_status(from, false);
         }
         if view < self.view || status.height < self.root.height {

@@ -122,6 +122,8 @@ pub enum Input {
         /// Its header's bytes.
         header: Arc<[u8]>,
     },
+    /// The application could not build the block that was asked for.
+    NotBuilt(View),
     /// The application's verdict on a block.
     Validated {
         /// The view of the block.
@@ -294,6 +296,8 @@ pub struct Core {
     building: Option<Build>,
     /// The views that each peer was asked for since the last round of retransmission.
     asked: BTreeMap<ValidatorIndex, (View, View)>,
+    /// How often each peer was answered since then (SPEC rule A3).
+    answered: BTreeMap<ValidatorIndex, u32>,
     /// Retransmission rounds in this view.
     rounds: u64,
     out: Vec<Output>,
@@ -324,6 +328,7 @@ impl Core {
             armed: false,
             building: None,
             asked: BTreeMap::new(),
+            answered: BTreeMap::new(),
             rounds: 0,
             out: Vec::new(),
         }
@@ -339,6 +344,7 @@ impl Core {
             Input::Timer(timer) => self.on_timer(timer),
             Input::Work(view) => self.on_work(view),
             Input::Built { view, block, payload, header } => self.on_built(view, block, payload, header),
+            Input::NotBuilt(view) => self.on_not_built(view),
             Input::Validated { view, block, valid } => self.on_validated(view, block, valid),
             Input::Signed(ballot, signature) => self.on_signed(ballot, signature),
             Input::Synced { block, certificate } => self.on_synced(block, certificate),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Build, Core, Divergence, MAX_UNFINAL_BLOCKS, Output, Progress, ViewState};
 use crate::{
-    Ballot, BlockInfo, Certificate, Evidence, Hash, MAX_CARRIED, Message, Named, Phase, Proposal, Record, Signature,
-    Signed, ValidatorIndex, View,
+    Ballot, BlockInfo, Certificate, Evidence, Hash, MAX_CARRIED, MAX_PAYLOAD_BYTES, Message, Named, Phase, Proposal,
+    Record, Signature, Signed, ValidatorIndex, View,
 };
 
 /// A block to build on, with its certificate.
@@ -59,11 +59,27 @@ impl Core {
             parent: parent.info.hash,
             parent_certificate: certificate_hash(parent.certificate.as_ref()),
             needed: needed || self.building.as_ref().is_some_and(|earlier| earlier.needed),
-            empty: unfinal >= MAX_UNFINAL_BLOCKS,
+            empty: unfinal >= MAX_UNFINAL_BLOCKS || self.unfinal_bytes() >= MAX_PAYLOAD_BYTES,
         };
         if self.building.as_ref() != Some(&build) {
             self.building = Some(build.clone());
             self.out.push(Output::Build(build));
+        }
+    }
+
+    /// Bytes of the blocks that are held and not final. Block sync has to send a run of them in one piece.
+    fn unfinal_bytes(&self) -> usize {
+        let held = |state: &ViewState| match &state.proposal {
+            Some((proposal, Progress::Valid)) => proposal.payload.len(),
+            _ => 0,
+        };
+        self.views.values().map(held).sum()
+    }
+
+    /// SPEC rule B2: the application could not build; it is asked again when there is work.
+    pub(super) fn on_not_built(&mut self, view: View) {
+        if view == self.view {
+            self.building = None;
         }
     }
 
@@ -211,7 +227,10 @@ impl Core {
             return match parent_view > self.root.view {
                 true if self.has_proposal(parent_view, parent) => {}
                 true => self.fetch(parent_view, from),
-                // Nothing that does not extend the last final block can be justified any more.
+                // A certified one is no fault of ours: the root may be final by a descendant only, and this a dead
+                // branch beside it. Rule F3 finds real forks.
+                false if decided => {}
+                // Nothing else that does not extend the last final block can be justified any more.
                 false => self.reject(view),
             };
         };
@@ -226,7 +245,7 @@ impl Core {
     }
 
     /// Whether a block came in, valid or not yet.
-    fn has_proposal(&self, view: View, block: Hash) -> bool {
+    pub(super) fn has_proposal(&self, view: View, block: Hash) -> bool {
         let state = self.views.get(&view);
         state.and_then(|state| state.proposal.as_ref()).is_some_and(|(proposal, _)| proposal.block.hash == block)
     }
@@ -313,7 +332,11 @@ impl Core {
         if ballot.phase != Phase::ViewChange || ballot.block == Hash::ZERO {
             return None;
         }
-        let proposal = self.held(ballot.view).filter(|proposal| proposal.block.hash == ballot.block)?;
+        // What we prepared was valid then; after a restart it need not be validated again first.
+        let (proposal, _) = self.views.get(&ballot.view)?.proposal.as_ref()?;
+        if proposal.block.hash != ballot.block {
+            return None;
+        }
         let header = proposal.header.to_vec();
         Some(Named { header, leader_signature: proposal.signature })
     }

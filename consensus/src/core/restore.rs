@@ -52,6 +52,9 @@ impl Core {
                 Phase::Commit => state.committed = Some(certificate.clone()),
                 Phase::ViewChange => state.skipped = Some(certificate.clone()),
             }
+            if certificate.phase != Phase::ViewChange {
+                self.settle_proposal(certificate.view, certificate.block);
+            }
         }
         if certificate.view >= self.view {
             self.view = certificate.view.next();

@@ -113,7 +113,8 @@ impl Driver {
             return false;
         }
         let due = self.time_of(parent).saturating_add(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX));
-        let wait = due.saturating_sub(now_ms());
+        // A clock that was set back does not stop the chain for longer than the interval.
+        let wait = due.saturating_sub(now_ms()).min(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX));
         if wait > 0 {
             self.timers.set(Alarm::Empty, Instant::now() + Duration::from_millis(wait));
         }
@@ -153,7 +154,6 @@ impl Driver {
 
     fn construct(&mut self, build: Build) {
         let (set, me) = (&self.set, self.me);
-        let evidence: Vec<Bytes> = self.evidence.iter().take(4).map(|e| Bytes::from(e.encode())).collect();
         let parent = B256::from(build.parent.0);
         let seal = Seal {
             epoch: build.epoch.0,
@@ -162,7 +162,7 @@ impl Driver {
             time_ms: now_ms().max(self.time_of(parent)),
             parent_certificate: B256::from(build.parent_certificate.0),
             validator_set: B256::from(set.hash().0),
-            evidence,
+            evidence: self.evidence.next(),
         };
         let request = BuildRequest {
             parent,
@@ -190,9 +190,11 @@ impl Driver {
         });
     }
 
-    pub(super) fn on_built(&mut self, view: View, built: Option<BuiltBlock>) -> Option<Input> {
-        let BuiltBlock { info, payload, header } = built?;
-        Some(Input::Built { view, block: info, payload, header })
+    pub(super) fn on_built(view: View, built: Option<BuiltBlock>) -> Input {
+        match built {
+            Some(BuiltBlock { info, payload, header }) => Input::Built { view, block: info, payload, header },
+            None => Input::NotBuilt(view),
+        }
     }
 
     /// Judges a proposal on a blocking thread.

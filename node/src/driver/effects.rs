@@ -100,6 +100,7 @@ impl Driver {
         for (block, _) in &blocks {
             if let Some(block) = self.around.chain.get_unfinal(B256::from(block.hash.0)) {
                 super::measures::finality(block.time_ms(), super::blocks::now_ms());
+                self.evidence.remove(&block.block().seal().evidence);
             }
         }
         self.around.committer.finalize(hash, certificates).await?;
@@ -111,9 +112,7 @@ impl Driver {
         metrics::counter!(super::measures::EVIDENCE).increment(1);
         tracing::error!(target: "assent::consensus", validator = who, view, evidence = ?evidence.ballots().map(|s| s.phase),
             "a validator contradicted itself: two processes with one key, a restored backup, or an attack");
-        if !self.evidence.iter().any(|known| known.id() == evidence.id()) {
-            self.evidence.push(evidence);
-        }
+        self.evidence.add(evidence);
     }
 
     /// When the log has grown: what is final is made durable, then a new segment replaces the old.

@@ -8,6 +8,7 @@
 mod blocks;
 mod durable;
 mod effects;
+mod evidence;
 mod measures;
 mod open;
 mod peers;
@@ -19,9 +20,7 @@ use std::sync::Arc;
 use alloy_primitives::bytes::Bytes;
 use assent_chain::Chain;
 use assent_consensus::core::{Core, Input, Output, Standing};
-use assent_consensus::{
-    BlockInfo, Certificate, Evidence, Hash, Message, Phase, PublicKey, ValidatorIndex, ValidatorSet, View,
-};
+use assent_consensus::{BlockInfo, Certificate, Hash, Message, Phase, PublicKey, ValidatorIndex, ValidatorSet, View};
 use assent_genesis::{ConsensusParams, Genesis};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -32,6 +31,7 @@ use crate::network::{self, NetworkHandle};
 use blocks::{BlockCache, Construction};
 pub use blocks::{block_info, info};
 use durable::Durable;
+use evidence::EvidencePool;
 pub use open::{OpenError, OpenOptions};
 pub use peers::Directory;
 use timers::{Alarm, Timers};
@@ -100,7 +100,7 @@ pub struct Driver {
     timers: Timers,
     construction: Construction,
     cache: BlockCache,
-    evidence: Vec<Evidence>,
+    evidence: EvidencePool,
     /// What leaves the node once everything before it is durable.
     held: Vec<Output>,
     events: mpsc::Receiver<Event>,
@@ -190,6 +190,8 @@ impl Driver {
                 break;
             }
         }
+        // A full inbox must not keep us from seeing work.
+        self.look_for_work(inputs);
         let now = Instant::now();
         while let Some(alarm) = self.timers.pop(now) {
             match alarm {
@@ -205,7 +207,7 @@ impl Driver {
             Event::Connected(peer) => inputs.extend(self.directory.validator(&peer).map(Input::Connected)),
             Event::Synced(block, certificate) => inputs.push_back(Input::Synced { block, certificate }),
             Event::Validated(view, block, valid) => inputs.push_back(Input::Validated { view, block, valid }),
-            Event::Built(view, built) => inputs.extend(self.on_built(view, built)),
+            Event::Built(view, built) => inputs.push_back(Self::on_built(view, built)),
         }
     }
 
@@ -225,7 +227,10 @@ impl Driver {
     fn refuse(&self, from: ValidatorIndex, reason: &str) {
         metrics::counter!(measures::MALFORMED).increment(1);
         let name = self.directory.name(from);
-        tracing::warn!(target: "assent::consensus", from = name, reason, "malformed message dropped");
+        tracing::warn!(target: "assent::consensus", from = name, reason, "malformed message: the peer is sent away");
+        if let Some(peer) = self.directory.node(from) {
+            self.around.network.disconnect(peer, reason);
+        }
     }
 
     fn publish_status(&self) {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::blocks::{self, BlockCache, Construction};
 use super::durable::Durable;
+use super::evidence::EvidencePool;
 use super::timers::Timers;
 use super::{ConsensusStatus, Directory, Driver, RESULTS, Surroundings};
 use crate::signer::{Mark, Signer, SignerError};
@@ -120,7 +121,7 @@ impl Driver {
             timers: Timers::default(),
             construction: Construction::default(),
             cache,
-            evidence: Vec::new(),
+            evidence: EvidencePool::default(),
             held: Vec::new(),
             events,
             results,
@@ -165,7 +166,7 @@ fn check_tip(signer: &Signer, replay: &Replay, records: &[Record], me: Validator
 /// Votes that only the signer's file holds, because the crash came before the log was synced.
 fn kept_votes(signer: &Signer, me: ValidatorIndex) -> Vec<Record> {
     let kept = signer.found().map(|found| found.kept.clone()).unwrap_or_default();
-    let votes = kept.into_iter().filter(|(ballot, _)| matches!(ballot.phase, Phase::Prepare | Phase::Commit));
+    let votes = kept.into_iter().filter(|(ballot, _)| ballot.phase != Phase::Propose);
     votes.map(|(ballot, signature)| Record::Vote(Vote { ballot, voter: me, signature, named: None })).collect()
 }
 

@@ -29,7 +29,7 @@ pub const CONSENSUS_MAX: usize = 12 * MIB;
 /// it is admitted at once.
 pub const TRANSACTIONS_MAX: usize = MIB;
 /// The largest frame of block sync: at least one block of the largest size with its certificate.
-pub const SYNC_MAX: usize = 16 * MIB;
+pub const SYNC_MAX: usize = 24 * MIB;
 
 /// What happens to a frame for which the send queue has no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

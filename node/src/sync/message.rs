@@ -1,13 +1,16 @@
 //! What nodes say on the sync channel, and its wire form: a tag byte, then RLP.
 
 use alloy_primitives::Bytes;
-use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+use alloy_rlp::{Decodable, Encodable, Header, RlpDecodable, RlpEncodable};
 
 /// Most blocks in one answer.
 pub(super) const MAX_BLOCKS: usize = 128;
 
 /// Most bytes of blocks and certificates in one answer; one block is sent even when it is larger.
 pub(super) const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most blocks in an answer that is read: an answer goes on until a block with a commit certificate of its own.
+const MAX_ITEMS: usize = 1024;
 
 /// A final block with its certificate, both as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
@@ -28,12 +31,31 @@ pub(super) struct Request {
 }
 
 /// The blocks, ascending. The last one has a commit certificate; it may be none.
-#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable)]
 pub(super) struct Answer {
     /// Of the request.
     pub(super) id: u64,
     /// The blocks.
     pub(super) items: Vec<Item>,
+}
+
+impl Decodable for Answer {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let mut fields = Header::decode_bytes(buf, true)?;
+        let id = u64::decode(&mut fields)?;
+        let mut list = Header::decode_bytes(&mut fields, true)?;
+        if !fields.is_empty() {
+            return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        let mut items = Vec::new();
+        while !list.is_empty() {
+            if items.len() == MAX_ITEMS {
+                return Err(alloy_rlp::Error::Custom("too many blocks"));
+            }
+            items.push(Item::decode(&mut list)?);
+        }
+        Ok(Self { id, items })
+    }
 }
 
 /// Everything on the sync channel.
@@ -59,6 +81,11 @@ impl SyncMessage {
         let mut bytes = vec![tag];
         body.encode(&mut bytes);
         bytes.into()
+    }
+
+    /// Whether the bytes claim to be an answer: one that was not asked for is not worth reading.
+    pub(super) fn is_answer(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&3)
     }
 
     /// Reads the wire form; its length was bounded by the channel.
@@ -101,5 +128,13 @@ mod tests {
             (0..bytes.len()).for_each(|cut| assert!(SyncMessage::decode(&bytes[..cut]).is_err()));
         }
         assert!(SyncMessage::decode(&[9, 1]).is_err());
+    }
+
+    #[test]
+    fn an_answer_of_crumbs_is_refused_before_it_grows() {
+        let crumb = Item { block: Bytes::new(), certificate: Bytes::new() };
+        let answer = |count| SyncMessage::Answer(Answer { id: 1, items: vec![crumb.clone(); count] }).encode();
+        assert!(SyncMessage::decode(&answer(MAX_ITEMS)).is_ok());
+        assert!(SyncMessage::decode(&answer(MAX_ITEMS + 1)).is_err());
     }
 }

@@ -6,15 +6,17 @@
 
 mod message;
 mod server;
+mod trust;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use assent_chain::Chain;
 use assent_consensus::{Hash, PublicKey, ValidatorSet};
 use assent_rpc::{SyncProgress, SyncStatus};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,7 @@ use crate::committer::Committer;
 use crate::driver;
 use crate::network::{Channel, Message, NetworkHandle};
 use message::{Answer, Request, SyncMessage};
+use trust::Heads;
 use verify::verify;
 
 /// How long a peer may take for an answer.
@@ -72,7 +75,7 @@ struct Asked {
 #[derive(Debug)]
 pub struct Sync {
     config: SyncConfig,
-    heads: BTreeMap<PublicKey, u64>,
+    heads: Heads,
     asked: Option<Asked>,
     next_id: u64,
     /// Since when we are behind, and at which height that began.
@@ -80,6 +83,8 @@ pub struct Sync {
     reported: Option<(Instant, u64)>,
     status: watch::Sender<SyncStatus>,
     serving: Arc<Semaphore>,
+    /// Peers whose question is being answered, or waits for its turn: one each.
+    served: Arc<Mutex<BTreeSet<PublicKey>>>,
 }
 
 impl Sync {
@@ -88,13 +93,14 @@ impl Sync {
     pub fn new(config: SyncConfig) -> Self {
         Self {
             config,
-            heads: BTreeMap::new(),
+            heads: Heads::default(),
             asked: None,
             next_id: 1,
             behind: None,
             reported: None,
             status: watch::channel(SyncStatus::Synced).0,
             serving: Arc::new(Semaphore::new(SERVED_AT_ONCE)),
+            served: Arc::default(),
         }
     }
 
@@ -134,23 +140,20 @@ impl Sync {
     fn refresh_heads(&mut self) {
         for peer in self.config.network.peers() {
             match peer.head.filter(|_| peer.connected) {
-                Some(head) => {
-                    let known = self.heads.entry(peer.key).or_default();
-                    *known = head.max(*known);
-                }
-                None => {
-                    self.heads.remove(&peer.key);
-                }
+                Some(head) => self.heads.claim(peer.key, head),
+                None => self.heads.forget(&peer.key),
             }
         }
     }
 
     async fn on_message(&mut self, message: Message) {
         let peer = message.peer;
-        match SyncMessage::decode(&message.into_bytes()) {
-            Ok(SyncMessage::Head(height)) => {
-                self.heads.insert(peer, height);
-            }
+        let bytes = message.into_bytes();
+        if SyncMessage::is_answer(&bytes) && self.asked.as_ref().is_none_or(|asked| asked.peer != peer) {
+            return;
+        }
+        match SyncMessage::decode(&bytes) {
+            Ok(SyncMessage::Head(height)) => self.heads.claim(peer, height),
             Ok(SyncMessage::Request(request)) => self.serve(peer, request),
             Ok(SyncMessage::Answer(answer)) => self.on_answer(peer, answer).await,
             Err(error) => self.config.network.disconnect(&peer, &format!("malformed sync message: {error}")),
@@ -158,24 +161,33 @@ impl Sync {
     }
 
     fn serve(&self, peer: PublicKey, request: Request) {
-        // Busy: the peer asks another after its patience.
-        let Ok(permit) = self.serving.clone().try_acquire_owned() else { return };
+        if !self.served.lock().insert(peer) {
+            return;
+        }
+        let (serving, served) = (self.serving.clone(), self.served.clone());
         let (chain, network, validators) =
             (self.config.chain.clone(), self.config.network.clone(), self.config.set.len());
-        tokio::task::spawn_blocking(move || {
-            match server::answer(&chain, request, validators) {
-                Ok(answer) => {
-                    let _ = network.send(&peer, Channel::Sync, SyncMessage::Answer(answer).encode().0);
-                }
-                Err(error) => tracing::error!(target: "assent::sync", %error, "a request could not be answered"),
-            }
+        tokio::spawn(async move {
+            let permit = serving.acquire_owned().await;
+            let answer = tokio::task::spawn_blocking(move || server::answer(&chain, request, validators)).await;
             drop(permit);
+            served.lock().remove(&peer);
+            let sent = match answer {
+                Ok(Ok(answer)) => network.send(&peer, Channel::Sync, SyncMessage::Answer(answer).encode().0),
+                Ok(Err(error)) => {
+                    return tracing::error!(target: "assent::sync", %error, "a request could not be answered");
+                }
+                Err(error) => return tracing::error!(target: "assent::sync", %error, "an answer ended early"),
+            };
+            if let Err(error) = sent {
+                tracing::warn!(target: "assent::sync", %peer, from = request.from, %error, "an answer was not sent");
+            }
         });
     }
 
     /// Whether there is anything to fetch that consensus will not bring by itself.
     fn target(&mut self) -> Option<u64> {
-        let (head, best) = (self.head(), self.heads.values().copied().max().unwrap_or(0));
+        let (head, best) = (self.head(), self.heads.best(Instant::now()));
         if best <= head {
             self.behind = None;
             return None;
@@ -192,14 +204,14 @@ impl Sync {
     fn ask_if_behind(&mut self) {
         if let Some(asked) = self.asked.take_if(|asked| asked.at.elapsed() > PATIENCE) {
             tracing::debug!(target: "assent::sync", peer = %asked.peer, "no answer");
-            self.heads.remove(&asked.peer);
+            self.heads.doubt(asked.peer, Instant::now());
         }
         let target = self.target();
         self.publish(target);
         let (Some(_), None) = (target, &self.asked) else { return };
         let head = self.head();
         let request = Request { id: self.next_id, from: head + 1 };
-        let ahead: Vec<PublicKey> = self.heads.iter().filter(|(_, h)| **h > head).map(|(peer, _)| *peer).collect();
+        let ahead = self.heads.above(head, Instant::now());
         let turn = usize::try_from(self.next_id).unwrap_or(0) % ahead.len().max(1);
         if let Some(peer) = ahead.get(turn)
             && self.config.network.send(peer, Channel::Sync, SyncMessage::Request(request).encode().0).is_ok()
@@ -214,8 +226,7 @@ impl Sync {
             return;
         };
         if answer.items.is_empty() {
-            self.heads.remove(&peer);
-            return;
+            return self.heads.doubt(peer, Instant::now());
         }
         let head = self.config.chain.head();
         if head.number + 1 != asked.request.from {
@@ -226,7 +237,10 @@ impl Sync {
             verify(&chain, (head.number, head.hash), &answer.items, &set, &genesis)
         });
         match checked.await {
-            Ok(Ok(blocks)) => self.import(peer, blocks).await,
+            Ok(Ok(blocks)) => {
+                self.heads.trust(&peer);
+                self.import(peer, blocks).await;
+            }
             // The head moved while it was verified; nobody lied.
             Ok(Err(_)) if self.head() != head.number => {}
             Ok(Err(error)) => self.accuse(peer, &error.to_string()),
@@ -253,7 +267,7 @@ impl Sync {
                     tracing::error!(target: "assent::sync", height = info.height.0, hash = %info.hash, %error,
                         %peer, "a final block does not execute as its certificate says: compare program and genesis.json \
                          with the others'; if they are equal, wipe the data folder");
-                    return;
+                    return self.heads.doubt(peer, Instant::now());
                 }
                 None => return,
             }
@@ -264,7 +278,7 @@ impl Sync {
     fn accuse(&mut self, peer: PublicKey, reason: &str) {
         tracing::warn!(target: "assent::sync", %peer, reason, "a peer sent blocks that prove nothing");
         metrics::counter!("assent_sync_refused_total").increment(1);
-        self.heads.remove(&peer);
+        self.heads.doubt(peer, Instant::now());
         self.config.network.disconnect(&peer, reason);
     }
 
@@ -286,7 +300,7 @@ impl Sync {
     /// Progress with rate and estimate.
     fn report(&mut self) {
         let (head, now) = (self.head(), Instant::now());
-        let best = self.heads.values().copied().max().unwrap_or(head);
+        let best = self.heads.best(now).max(head);
         let (since, from) = *self.reported.get_or_insert((now, head));
         let elapsed = now - since;
         if elapsed >= REPORT {

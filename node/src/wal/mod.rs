@@ -56,6 +56,8 @@ pub struct Wal {
     folder: PathBuf,
     genesis: Hash,
     segment: Segment,
+    /// The length from which on a new segment is begun.
+    full_at: u64,
 }
 
 /// The kinds of records.
@@ -88,10 +90,11 @@ impl Wal {
                 fs::remove_file(segment_path(folder, older)).map_err(io)?;
             }
             let replay = sort_records(found.records, found.torn_bytes);
-            return Ok((Self { folder: folder.to_owned(), genesis, segment }, replay));
+            let full_at = SEGMENT_BYTES;
+            return Ok((Self { folder: folder.to_owned(), genesis, segment, full_at }, replay));
         }
         let segment = begin(folder, 1, genesis, None, &[])?;
-        Ok((Self { folder: folder.to_owned(), genesis, segment }, Replay::default()))
+        Ok((Self { folder: folder.to_owned(), genesis, segment, full_at: SEGMENT_BYTES }, Replay::default()))
     }
 
     /// Appends a record of the state machine; durable after the next [`Self::sync`].
@@ -122,7 +125,7 @@ impl Wal {
     /// Whether it is time for a new segment.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.segment.length() > SEGMENT_BYTES
+        self.segment.length() > self.full_at
     }
 
     /// Begins a new segment with a snapshot and drops the older one. What the snapshot leaves out must be
@@ -134,6 +137,8 @@ impl Wal {
         let old = self.segment.number();
         let next = begin(&self.folder, old + 1, self.genesis, Some(tip), snapshot)?;
         self.segment = next;
+        // A snapshot that is large by itself must not be written again at once.
+        self.full_at = SEGMENT_BYTES.max(self.segment.length().saturating_mul(2));
         let path = segment_path(&self.folder, old);
         fs::remove_file(&path).map_err(|source| WalError::Io { path, source })
     }
@@ -271,6 +276,19 @@ mod tests {
         assert_eq!(replay.records, [b"kept".to_vec(), b"new".to_vec()]);
         assert_eq!(replay.tip, Some((View(9), 2)));
         assert_eq!(segment_numbers(dir.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_large_snapshot_is_not_rotated_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut wal, _) = Wal::open(dir.path(), GENESIS).unwrap();
+        let block = vec![7; 8 * 1024 * 1024];
+        wal.rotate((View(9), 2), &vec![block.clone(); 9]).unwrap();
+        assert!(!wal.is_full());
+        (0..9).for_each(|_| wal.append(&block).unwrap());
+        assert!(!wal.is_full());
+        wal.append(&block).unwrap();
+        assert!(wal.is_full());
     }
 
     #[test]

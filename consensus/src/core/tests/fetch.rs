@@ -86,3 +86,14 @@ fn rule_a3_an_answer_is_bounded_in_views_and_bytes() {
     assert_eq!(blocks(answers(&ask(&mut bench, 1, 9))), ["block 1", "block 2"]);
     assert_eq!(blocks(answers(&ask(&mut bench, 3, 9))), ["block 3"]);
 }
+
+#[test]
+fn rule_a3_small_questions_do_not_cost_large_answers_without_end() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    let answered = (0..100).filter(|_| !ask(&mut bench, 1, 1).is_empty()).count();
+    assert_eq!(answered, 8);
+    bench.round();
+    assert!(!ask(&mut bench, 1, 1).is_empty(), "again after a round");
+}

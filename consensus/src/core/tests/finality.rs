@@ -92,3 +92,18 @@ fn rule_k2_the_commit_certificate_is_passed_on_to_who_lacks_it() {
         |output: &Output| matches!(output, Output::Send(_, Message::Certificate(c)) if c.phase == Phase::Commit);
     assert!(outputs.iter().any(committed));
 }
+
+/// A root that is final by a descendant has only a prepare certificate: a certified block beside it is a dead branch,
+/// not a contradiction, and must not stop the node.
+#[test]
+fn rule_f3_a_certified_block_of_a_dead_branch_does_not_stop_the_node() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    let block = BlockInfo { parent: block_hash(1), ..info(3, 3) };
+    let certificate = bench.net.certificate(Phase::Prepare, 3, 3, &[0, 1, 2]);
+    bench.give(Input::Synced { block, certificate });
+    let dead = bench.net.proposal(4, 9, (1, 1), vec![]);
+    let outputs = bench.propose(dead);
+    assert!(!diverged(&outputs));
+    assert!(!diverged(&bench.prepared(4, 9)));
+}

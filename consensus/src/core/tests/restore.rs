@@ -48,6 +48,28 @@ fn rule_d2_a_snapshot_stands_for_the_whole_log() {
     assert_eq!(seen[0], seen[1], "the same is said again");
 }
 
+/// The block that we prepared waits for its verdict again after a restart; a ViewChange that names it must still
+/// carry its header, or nobody can read the vote, nor we our own log.
+#[test]
+fn rule_d3_a_view_change_right_after_a_restart_can_be_read() {
+    for with_proposal in [true, false] {
+        let mut bench = Bench::new(3);
+        bench.block(1, 1, (0, 0));
+        if !with_proposal {
+            bench.log.retain(|record| !matches!(record, Record::Proposal(_)));
+        }
+        bench.verdict = None;
+        bench.restart(Memory0::Mark(View(1), 1));
+        bench.hear_all(None);
+        let outputs = bench.votes(&[0, 1], ViewChange, 1, 0);
+        assert_eq!(signs(&outputs), [(ViewChange, 1, u8::from(with_proposal))]);
+        let records: Vec<&Record> = bench.log.iter().filter(|r| matches!(r, Record::Vote(_))).collect();
+        for record in records {
+            assert_eq!(&Record::decode(&record.encode(), 4, &read_block).unwrap(), record);
+        }
+    }
+}
+
 #[test]
 fn rule_d3_a_restarted_validator_stands_where_it_stood_and_contradicts_nothing() {
     // (what happened before the crash, mark, what it signs when told to go on and to give up)
