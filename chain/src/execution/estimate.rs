@@ -1,6 +1,8 @@
 //! `eth_estimateGas`: the least gas limit with which a call succeeds, found as Geth finds it.
 
 use alloy_primitives::{Bytes, U256};
+use revm::primitives::eip7825;
+use revm::primitives::hardfork::SpecId;
 
 use super::call::Runner;
 use super::{BlockContext, CallError, CallOptions, CallOutcome, CallRequest};
@@ -37,7 +39,7 @@ pub enum EstimateError {
 }
 
 /// Estimates the gas limit that `request` needs upon the state of `view`. The result is at most
-/// 1.5% too high.
+/// 1.5% too high, and never more than a transaction may have: a call may use more (EIP-7825).
 pub fn estimate_gas(
     view: &StateView,
     context: &BlockContext,
@@ -46,7 +48,9 @@ pub fn estimate_gas(
 ) -> Result<u64, EstimateError> {
     let mut runner = Runner::new(view, context, request, options.deadline)?;
     let asked = request.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(context.gas_limit);
-    let mut high = asked.min(options.gas_cap).min(affordable(view, request, runner.gas_price())?);
+    let osaka = context.spec.is_enabled_in(SpecId::OSAKA);
+    let transaction_cap = if osaka { eip7825::TX_GAS_LIMIT_CAP } else { u64::MAX };
+    let mut high = asked.min(transaction_cap).min(options.gas_cap).min(affordable(view, request, runner.gas_price())?);
     if let Some(to) = request.to
         && request.input.is_empty()
         && request.authorization_list.is_empty()

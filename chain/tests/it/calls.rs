@@ -134,3 +134,29 @@ fn estimates_are_enough_and_not_much_more() {
     let invalid = CallRequest { to: None, input: hex!("fe").into(), ..CallRequest::default() };
     assert_eq!(fixture.estimate(invalid).unwrap_err().to_string(), "invalid opcode");
 }
+
+/// Burns some 26 million gas in a loop that counts to 800,000.
+const BURNING: [u8; 17] = hex!("6000 5b 6001 01 80 620c3500 90 10 6002 57 00");
+
+/// From Osaka on no transaction may have more than 2^24 gas (EIP-7825), but a call may.
+#[test]
+fn an_estimate_is_no_more_than_a_transaction_may_have() {
+    let mut genesis = genesis();
+    for osaka in [true, false] {
+        if !osaka {
+            genesis.ethereum.config.osaka_time = None;
+        }
+        let node = Node::new(&genesis);
+        node.next(&[create(0, 0, deploying(&BURNING))]);
+        let fixture = Fixture { node, store: address(0).create(0) };
+        let CallOutcome::Success { gas_used, .. } = fixture.call(fixture.request(Bytes::new())).unwrap() else {
+            panic!()
+        };
+        assert!(gas_used > 1 << 24, "{gas_used}");
+        let estimate = fixture.estimate(fixture.request(Bytes::new()));
+        match estimate {
+            Err(error) => assert!(osaka && error.to_string() == "gas required exceeds allowance (16777216)", "{error}"),
+            Ok(gas) => assert!(!osaka && gas >= gas_used, "{gas}"),
+        }
+    }
+}
