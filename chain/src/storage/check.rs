@@ -126,10 +126,12 @@ impl Store {
         let file = |source| StorageError::File { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(file)?;
         if !open::database_exists(directory)? {
-            let entry = fs::read_dir(directory).map_err(file)?.next().transpose().map_err(file)?;
-            if let Some(entry) = entry {
-                let reason = format!("it has no file CURRENT, but others, such as {:?}", entry.file_name());
-                return Err(OpenError::Foreign { directory: directory.to_owned(), reason });
+            for entry in fs::read_dir(directory).map_err(file)? {
+                let name = entry.map_err(file)?.file_name();
+                if !name.to_str().is_some_and(open::precedes_creation) {
+                    let reason = format!("it has no file CURRENT, but others, such as {name:?}");
+                    return Err(OpenError::Foreign { directory: directory.to_owned(), reason });
+                }
             }
             return Ok(Opened::New(Self::open_database(directory, true)?));
         }

@@ -47,6 +47,16 @@ pub(super) fn database_exists(directory: &Path) -> Result<bool, StorageError> {
     current.try_exists().map_err(|source| StorageError::File { path: current, source })
 }
 
+/// Whether RocksDB writes a file of this name before the one that makes a database, CURRENT: a
+/// creation that was interrupted leaves nothing else. What holds data has other names.
+pub(super) fn precedes_creation(name: &str) -> bool {
+    let [digits, manifest] = [name.strip_suffix(".dbtmp"), name.strip_prefix("MANIFEST-")];
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(name, "LOCK" | "LOG" | "IDENTITY")
+        || name.strip_prefix("LOG.old.").is_some_and(number)
+        || digits.or(manifest).is_some_and(number)
+}
+
 /// A database with other column families was not written by this version.
 fn check_columns(options: &Options, directory: &Path) -> Result<(), OpenError> {
     let mut found = DB::list_cf(options, directory).map_err(|error| OpenError::from_rocksdb(directory, error))?;

@@ -204,3 +204,26 @@ fn a_torn_end_of_the_log_is_fine() {
     }
     assert!(heads.len() > 1, "{heads:?}");
 }
+
+/// The very first start may be interrupted at any point.
+#[test]
+fn an_interrupted_creation_is_begun_anew() {
+    let genesis = genesis();
+    let with = |names: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        names.iter().for_each(|name| fs::write(directory.path().join(name), "half a rec").unwrap());
+        let opened = open(directory.path(), &genesis).map(|chain| chain.head().number);
+        if opened.is_ok() {
+            assert_eq!(open(directory.path(), &genesis).unwrap().head().hash, genesis.hash(), "and again");
+        }
+        opened
+    };
+    let before = ["LOCK", "LOG", "LOG.old.1763682725000000", "IDENTITY", "MANIFEST-000001", "000001.dbtmp"];
+    for count in 0..=before.len() {
+        assert_eq!(with(&before[..count]).unwrap(), 0, "{:?}", &before[..count]);
+    }
+    for other in ["000004.log", "000009.sst", "durable", "MANIFEST-", "x.dbtmp", "LOG.old.txt"] {
+        let error = with(&["LOCK", "MANIFEST-000001", other]).unwrap_err();
+        assert!(matches!(&error, OpenError::Foreign { .. }) && error.to_string().contains(other), "{error}");
+    }
+}
