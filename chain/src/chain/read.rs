@@ -192,7 +192,7 @@ impl Chain {
         let number = self.resolve(id)?.ok_or(StateError::Unknown)?;
         let inner = &self.inner;
         let view = inner.tree.view_of_final(&inner.store, number);
-        view.ok_or_else(|| StateError::Pruned { number, head: self.head().number, kept: super::Tree::KEPT })
+        view.map_err(|kept| StateError::Pruned { number, oldest: kept.oldest, head: kept.head })
     }
 
     /// The state after the head.

@@ -24,7 +24,11 @@ use crate::trie::{Record, StateTrie};
 /// silent and every second view failing it may have tens.
 pub(crate) const MAX_UNFINAL: usize = 512;
 
-/// Most memory that the final blocks take that are kept.
+/// Final blocks that are kept however large they are: a client asks for the state of a block that
+/// it was just told about, and a view that is in use stays whole meanwhile.
+const ALWAYS_KEPT: usize = 8;
+
+/// Most memory that the final blocks take that are kept beyond those.
 const RECENT_BYTES: usize = 24 * 1024 * 1024;
 
 /// A block that is not final, with what storage needs when it becomes so.
@@ -54,6 +58,13 @@ pub(crate) enum InsertError {
     Detached,
     #[error("{MAX_UNFINAL} blocks are waiting to become final")]
     Full,
+}
+
+/// The states of final blocks that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) oldest: u64,
+    pub(crate) head: u64,
 }
 
 /// See the module.
@@ -173,7 +184,8 @@ impl Tree {
         for hash in detached {
             state.unfinal.remove(&hash);
         }
-        while state.recent.len() > Self::KEPT || state.recent_bytes > RECENT_BYTES {
+        while state.recent.len() > Self::KEPT || (state.recent.len() > ALWAYS_KEPT && state.recent_bytes > RECENT_BYTES)
+        {
             let Some(oldest) = state.recent.pop_front() else { break };
             state.recent_bytes -= oldest.size();
         }
@@ -204,28 +216,31 @@ impl Tree {
         StateView::new(Vec::new(), number, store.clone(), self.clone())
     }
 
-    /// The state after the final block `number`, if it is still kept.
-    pub(crate) fn view_of_final(self: &Arc<Self>, store: &Arc<Store>, number: u64) -> Option<StateView> {
+    /// The state after the final block `number`, if it is still kept; otherwise what is.
+    pub(crate) fn view_of_final(self: &Arc<Self>, store: &Arc<Store>, number: u64) -> Result<StateView, Kept> {
         let state = self.state.read();
         let kept = number == state.head.number || state.reaches_back_to(number);
-        kept.then(|| StateView::new(Vec::new(), number, store.clone(), self.clone()))
+        if !kept {
+            return Err(state.kept());
+        }
+        Ok(StateView::new(Vec::new(), number, store.clone(), self.clone()))
     }
 
     /// Calls `look` with the final blocks above `base`, oldest first, until it returns something.
     /// To be called after reading the storage: what that has shown is then looked behind.
     ///
-    /// Fails with the number of the head if not all of these blocks are kept.
+    /// Fails with what is kept if not all of these blocks are.
     pub(crate) fn before<T>(
         &self,
         base: u64,
         mut look: impl FnMut(&ExecutedBlock) -> Option<T>,
-    ) -> Result<Option<T>, u64> {
+    ) -> Result<Option<T>, Kept> {
         if self.begun.load(Ordering::Acquire) <= base {
             return Ok(None);
         }
         let state = self.state.read();
         if !state.reaches_back_to(base) {
-            return Err(state.head.number);
+            return Err(state.kept());
         }
         let mut above = state.recent.iter().filter(|block| block.number() > base);
         Ok(above.find_map(|block| look(block)))
@@ -244,6 +259,12 @@ impl TreeState {
             next = block.parent_hash();
         }
         Some(overlays)
+    }
+
+    fn kept(&self) -> Kept {
+        let head = self.head.number;
+        let oldest = self.recent.front().map_or(head, |block| block.number().saturating_sub(1));
+        Kept { oldest, head }
     }
 
     /// Whether all final blocks above `number` are in memory.

@@ -69,16 +69,16 @@ pub enum StateError {
     Unknown,
     /// The block is final, but its state is no longer kept.
     #[error(
-        "state of block {number} is pruned: this node keeps the states of about the last {kept} blocks, head is {head}; \
-         use a more recent block"
+        "state of block {number} is pruned: this node can read it from block {oldest} on, head is {head}; use a more \
+         recent block"
     )]
     Pruned {
         /// The block that was asked for.
         number: u64,
+        /// The oldest block of which this is kept.
+        oldest: u64,
         /// The final head.
         head: u64,
-        /// How many states are kept at most.
-        kept: usize,
     },
     /// The storage failed.
     #[error(transparent)]

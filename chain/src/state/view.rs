@@ -88,13 +88,15 @@ impl StateView {
             }
         }
         let stored = self.store.slot(address, slot)?;
-        let earlier =
-            self.look_back(|block| block.diff().accounts.get(address).and_then(|diff| slot_before(diff, slot)))?;
+        let earlier = self.look_back(|block| {
+            let diff = block.diff().accounts.get(address)?;
+            slot_before(diff, slot).map(|value| value.ok_or(block.number()))
+        })?;
         match earlier {
             None => Ok(stored),
-            Some(Some(value)) => Ok(value),
+            Some(Ok(value)) => Ok(value),
             // The storage of a contract that destroyed itself since is not kept.
-            Some(None) => Err(self.pruned(self.base)),
+            Some(Err(wiped)) => Err(self.pruned(wiped)),
         }
     }
 
@@ -111,8 +113,11 @@ impl StateView {
             }
         }
         let stored = self.store.has_slots(address)?;
-        let wiped = self.look_back(|block| block.diff().accounts.get(address).filter(|diff| diff.wiped).map(|_| ()))?;
-        if wiped.is_some() { Err(self.pruned(self.base)) } else { Ok(stored) }
+        let wiped = self.look_back(|block| {
+            let diff = block.diff().accounts.get(address)?;
+            diff.wiped.then_some(block.number())
+        })?;
+        wiped.map_or(Ok(stored), |wiped| Err(self.pruned(wiped)))
     }
 
     /// Code by its hash.
@@ -142,11 +147,17 @@ impl StateView {
 
     /// Asks the final blocks above this view's base, oldest first, for the value before them.
     fn look_back<T>(&self, look: impl FnMut(&ExecutedBlock) -> Option<T>) -> Result<Option<T>, StateError> {
-        self.tree.before(self.base, look).map_err(|head| self.pruned(head))
+        let number = self.number;
+        self.tree.before(self.base, look).map_err(|kept| StateError::Pruned {
+            number,
+            oldest: kept.oldest,
+            head: kept.head,
+        })
     }
 
-    fn pruned(&self, head: u64) -> StateError {
-        StateError::Pruned { number: self.number, head, kept: Tree::KEPT }
+    /// What was there before the block `wiped` is not kept.
+    fn pruned(&self, wiped: u64) -> StateError {
+        StateError::Pruned { number: self.number, oldest: wiped, head: self.tree.head().number }
     }
 }
 

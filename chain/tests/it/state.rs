@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use alloy_consensus::TxEip1559;
 use alloy_eips::BlockId;
-use alloy_primitives::{Address, B256, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, keccak256};
 use alloy_trie::proof::verify_proof;
 use alloy_trie::{Nibbles, TrieAccount};
 use assent_chain::StateError;
@@ -72,7 +73,7 @@ fn recent_states_are_kept_and_old_ones_pruned() {
     for number in [0, 10, 60] {
         let error = node.chain.state_at(BlockId::number(number)).unwrap_err();
         assert!(matches!(error, StateError::Pruned { head: 200, .. }), "{error}");
-        assert!(error.to_string().contains("pruned"), "{error}");
+        assert!(error.to_string().contains("pruned: this node can read it from block 72 on"), "{error}");
     }
     // A view from long ago says so too, and never gives a later value.
     assert!(matches!(old.balance(&to), Err(StateError::Pruned { .. })));
@@ -203,4 +204,34 @@ fn destroyed_contracts_and_their_storage() {
     assert!(matches!(before.storage(&child, &U256::from(1)), Err(StateError::Pruned { .. })));
     let again = assent_chain::Chain::open(&b.path(), &genesis, &Default::default());
     assert!(matches!(again, Err(assent_chain::OpenError::Locked { .. })), "{again:?}");
+}
+
+/// However large the blocks are, the last few states can be read, and who asks for an older one is
+/// told which is the oldest.
+#[test]
+fn states_of_large_blocks_are_kept() {
+    let node = Node::new(&genesis_with(|plan| {
+        plan.gas_limit = 200_000_000;
+        plan.consensus.max_block_bytes = 8 * 1024 * 1024;
+    }));
+    for nonce in 0..10 {
+        for from in 0..5 {
+            let input = Bytes::from(vec![0; 120_000]);
+            for of_sender in 0..8 {
+                let tx =
+                    TxEip1559 { to: TxKind::Call(address(9)), input: input.clone(), ..eip1559(nonce * 8 + of_sender) };
+                node.add(&sign(from, TxEip1559 { gas_limit: 1_500_000, ..tx }));
+            }
+        }
+        let block = node.build_upon(node.chain.head().hash);
+        assert_eq!(block.block().transactions().len(), 40);
+        node.finalize(&block);
+    }
+    for number in 2..=10 {
+        let view = node.chain.state_at(BlockId::number(number)).unwrap();
+        assert_eq!(view.nonce(&address(0)).unwrap(), number * 8, "after block {number}");
+    }
+    let error = node.chain.state_at(BlockId::number(1)).unwrap_err();
+    assert!(matches!(error, StateError::Pruned { number: 1, oldest: 2, head: 10 }), "{error}");
+    assert!(error.to_string().contains("from block 2 on"), "{error}");
 }
