@@ -10,6 +10,17 @@ use tokio::sync::Semaphore;
 
 use crate::errors::CallError;
 
+/// The calls of one connection, in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Share(Arc<Semaphore>);
+
+impl Share {
+    /// One of `places` calls.
+    pub(crate) fn new(places: usize) -> Self {
+        Self(Arc::new(Semaphore::new(places)))
+    }
+}
+
 /// A bounded number of places, and a bounded queue before them.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockingPool {
@@ -26,6 +37,21 @@ impl BlockingPool {
     pub(crate) fn new(what: &'static str, slots: usize, queue: usize) -> Self {
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Self { what, admitted: semaphore(slots.saturating_add(queue)), running: semaphore(slots) }
+    }
+
+    /// The same as [`BlockingPool::run`] within the share of a connection.
+    pub(crate) async fn run_within<T, F>(&self, share: Option<&Share>, work: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, CallError> + Send + 'static,
+    {
+        let place = share.map(|share| share.0.clone().try_acquire_owned()).transpose();
+        let place = place.map_err(|_| CallError::Busy("too many heavy calls of this connection wait"))?;
+        self.run(move || {
+            let _place = place;
+            work()
+        })
+        .await
     }
 
     /// Runs `work` when there is a place for it. A caller that goes away while it waits gives up
@@ -81,6 +107,33 @@ mod tests {
             call.await.unwrap().unwrap();
         }
         assert_eq!(pool.run(|| Ok(7)).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn one_connection_has_its_share() {
+        let pool = BlockingPool::new("too many", 1, 4);
+        let (one, other) = (Share::new(2), Share::new(2));
+        let (release, wait) = mpsc::channel::<()>();
+        let (pool_of_one, share) = (pool.clone(), one.clone());
+        let running = tokio::spawn(async move {
+            let work = move || {
+                wait.recv().unwrap();
+                Ok(())
+            };
+            pool_of_one.run_within(Some(&share), work).await
+        });
+        while one.0.available_permits() > 1 {
+            tokio::task::yield_now().await;
+        }
+        let (second, third) = tokio::join!(pool.run_within(Some(&one), || Ok(2)), async {
+            let third = pool.run_within(Some(&one), || Ok(3)).await;
+            release.send(()).unwrap();
+            third
+        });
+        assert_eq!((second, third), (Ok(2), Err(CallError::Busy("too many heavy calls of this connection wait"))));
+        running.await.unwrap().unwrap();
+        assert_eq!(pool.run_within(Some(&other), || Ok(4)).await, Ok(4));
+        assert_eq!(pool.run_within(Some(&one), || Ok(5)).await, Ok(5), "places come back");
     }
 
     #[tokio::test]

@@ -36,12 +36,12 @@ pub struct RpcConfig {
     pub rate_limit: Option<u32>,
     /// Time that one call may take.
     pub request_timeout: Duration,
-    /// Heavy calls (`eth_call`, `eth_estimateGas`, `eth_getLogs`) that run at a time; 0: one per
-    /// processor.
+    /// Executions (`eth_call`, `eth_estimateGas`) that run at a time; 0: one per processor. Half as
+    /// many searches (`eth_getLogs`, `eth_feeHistory`) run beside them.
     pub heavy_calls: usize,
     /// Gas of one `eth_call` or `eth_estimateGas`.
     pub gas_cap: u64,
-    /// Time of one `eth_call` or `eth_estimateGas`.
+    /// Time of one `eth_call` or `eth_estimateGas`, and of one search.
     pub evm_timeout: Duration,
     /// Blocks that one `eth_getLogs` may span.
     pub max_log_blocks: u64,
@@ -73,6 +73,26 @@ impl Default for RpcConfig {
 }
 
 impl RpcConfig {
+    /// Executions that run at a time.
+    pub(crate) fn execution_slots(&self) -> usize {
+        match self.heavy_calls {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            slots => slots,
+        }
+    }
+
+    /// Searches that run at a time.
+    pub(crate) fn search_slots(&self) -> usize {
+        self.execution_slots().div_ceil(2)
+    }
+
+    /// Executions and searches of one connection that run or wait: half of what there is place
+    /// for, so that one client does not keep all others out.
+    pub(crate) fn heavy_per_connection(&self) -> usize {
+        let places = self.search_slots().saturating_mul(1 + limits::HEAVY_QUEUE_PER_SLOT);
+        (places / 2).clamp(1, tokio::sync::Semaphore::MAX_PERMITS)
+    }
+
     /// The rate limit in force: calls per second of one address, if any.
     pub fn effective_rate_limit(&self) -> Option<u32> {
         match self.rate_limit {

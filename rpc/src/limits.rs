@@ -20,8 +20,18 @@ pub const MAX_CONNECTIONS: u32 = 1_000;
 /// Subscriptions of one WebSocket connection: a wallet has a handful.
 pub const MAX_SUBSCRIPTIONS: u32 = 64;
 
-/// Messages that may wait for a slow WebSocket reader before its subscriptions are ended.
-pub const SUBSCRIPTION_BUFFER: u32 = 1_024;
+/// Messages that may wait for a slow WebSocket reader.
+pub const SUBSCRIPTION_BUFFER: u32 = 128;
+
+/// Bytes of messages of a WebSocket's subscriptions that may wait for its reader (one more when
+/// nothing waits): a block's logs fit, and all connections together stay within what a node has.
+pub const SUBSCRIPTION_BYTES: usize = 4 * 1024 * 1024;
+
+/// Time for a reader to make room for the next message; then the subscription ends.
+pub const SUBSCRIPTION_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether there is room again.
+pub const SUBSCRIPTION_CHECK: Duration = Duration::from_millis(20);
 
 /// Requests per second of one address when the server listens beyond loopback. One transaction
 /// takes a handful of calls; a load client should be given a larger limit in the configuration.
@@ -36,7 +46,8 @@ pub const MAX_RATE_ENTRIES: usize = 10_000;
 /// Time that a call may take, from its decoding to its answer, waiting for a place included.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time that one execution (`eth_call`, `eth_estimateGas`) may take.
+/// Time that one execution (`eth_call`, `eth_estimateGas`) or one search (`eth_getLogs`,
+/// `eth_feeHistory`) may take.
 pub const EVM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Gas of one `eth_call` or of one step of `eth_estimateGas`.
@@ -52,6 +63,15 @@ pub const READ_SLOTS: usize = 32;
 /// Reads that may wait for a place; further ones are told to come back.
 pub const READ_QUEUE: usize = 4_096;
 
+/// Filters (`eth_newFilter` and the like) of all clients together.
+pub const MAX_FILTERS: usize = 1_000;
+
+/// Time after which a filter that nobody asks is removed (Geth's).
+pub const FILTER_EXPIRY: Duration = Duration::from_secs(300);
+
+/// Blocks that one `eth_getFilterChanges` tells at most.
+pub const MAX_FILTER_BLOCKS: u64 = 10_000;
+
 /// Blocks that one `eth_getLogs` may span.
 pub const MAX_LOG_BLOCKS: u64 = 10_000;
 
@@ -60,6 +80,9 @@ pub const MAX_LOG_RESULTS: usize = 10_000;
 
 /// Blocks that one `eth_feeHistory` may span (Geth's limit).
 pub const MAX_FEE_HISTORY_BLOCKS: u64 = 1_024;
+
+/// The same when it asks for percentiles: then every transaction is looked at.
+pub const MAX_REWARD_HISTORY_BLOCKS: u64 = 128;
 
 /// Percentiles that one `eth_feeHistory` may ask for (Geth's limit).
 pub const MAX_FEE_HISTORY_PERCENTILES: usize = 100;

@@ -5,16 +5,20 @@
 
 use std::sync::Arc;
 
-use jsonrpsee::{Methods, RpcModule, core::JsonRawValue, types::Params};
+use jsonrpsee::{
+    Methods, RpcModule,
+    core::JsonRawValue,
+    types::{Extensions, Params},
+};
 use serde::Serialize;
 
 use crate::{
     assent,
     backend::Backend,
-    blocking::BlockingPool,
+    blocking::{BlockingPool, Share},
     config::RpcConfig,
     errors::CallError,
-    eth,
+    eth::{self, filters::Filters},
     limits::{HEAVY_QUEUE_PER_SLOT, READ_QUEUE, READ_SLOTS},
     net,
     params::Args,
@@ -34,24 +38,25 @@ const NAMESPACES: [(&str, Register); 4] =
 pub(crate) struct Api {
     pub(crate) backend: Backend,
     pub(crate) config: RpcConfig,
-    /// Runs what takes long.
-    heavy: BlockingPool,
+    pub(crate) filters: Filters,
+    /// Runs executions.
+    executions: BlockingPool,
+    /// Runs searches, apart from them: neither keeps the other out.
+    searches: BlockingPool,
     /// Runs what reads more than one thing.
     reads: BlockingPool,
 }
 
 impl Api {
     fn new(config: &RpcConfig, backend: Backend) -> Self {
-        let slots = match config.heavy_calls {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            slots => slots,
-        };
-        let heavy = "too many heavy calls (eth_call, eth_estimateGas, eth_getLogs and the like) wait";
+        let pool = |what, slots: usize| BlockingPool::new(what, slots, slots.saturating_mul(HEAVY_QUEUE_PER_SLOT));
         let reads = "too many reads of the chain wait";
         Self {
             backend,
             config: config.clone(),
-            heavy: BlockingPool::new(heavy, slots, slots.saturating_mul(HEAVY_QUEUE_PER_SLOT)),
+            filters: Filters::default(),
+            executions: pool("too many executions (eth_call, eth_estimateGas) wait", config.execution_slots()),
+            searches: pool("too many searches (eth_getLogs, eth_feeHistory and the like) wait", config.search_slots()),
             reads: BlockingPool::new(reads, READ_SLOTS, READ_QUEUE),
         }
     }
@@ -133,15 +138,39 @@ impl Registrar {
         self.module.register_async_method(name, callback).expect(ONCE);
     }
 
-    /// A method that may take long; it runs on the bounded pool.
-    pub(crate) fn heavy<T>(&mut self, name: &'static str, max: usize, method: fn(&Api, &Args) -> Result<T, CallError>)
+    /// A method that runs code.
+    pub(crate) fn execution<T>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        method: fn(&Api, &Args) -> Result<T, CallError>,
+    ) where
+        T: Serialize + 'static,
+    {
+        self.pooled(name, max, |api| &api.executions, method);
+    }
+
+    /// A method that goes through many blocks.
+    pub(crate) fn search<T>(&mut self, name: &'static str, max: usize, method: fn(&Api, &Args) -> Result<T, CallError>)
     where
         T: Serialize + 'static,
     {
-        let callback = move |params: Params<'static>, api: Arc<Api>, _| async move {
+        self.pooled(name, max, |api| &api.searches, method);
+    }
+
+    fn pooled<T>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        pool: fn(&Api) -> &BlockingPool,
+        method: fn(&Api, &Args) -> Result<T, CallError>,
+    ) where
+        T: Serialize + 'static,
+    {
+        let callback = move |params: Params<'static>, api: Arc<Api>, extensions: Extensions| async move {
             let args = Args::parse(&params, max)?;
-            let pool = api.heavy.clone();
-            pool.run(move || json(&method(&api, &args)?)).await
+            let pool = pool(&api).clone();
+            pool.run_within(extensions.get::<Share>(), move || json(&method(&api, &args)?)).await
         };
         self.module.register_async_method(name, callback).expect(ONCE);
     }

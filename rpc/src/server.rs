@@ -36,8 +36,10 @@ use tower_http::cors::CorsLayer;
 
 use crate::{
     backend::Backend,
+    blocking::Share,
     config::RpcConfig,
     errors::LIMIT_EXCEEDED,
+    eth::subscriptions::Outbox,
     http::{HttpLayer, HttpRules, rpc_error_body},
     limits::{
         IDLE_TIMEOUT, MAX_REFUSALS, PING_INTERVAL, PING_TIMEOUT, REFUSAL_TIMEOUT, STOP_TIMEOUT, SUBSCRIPTION_BUFFER,
@@ -103,6 +105,7 @@ pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, Rpc
         stop,
         connections: Arc::new(Semaphore::new(config.max_connections as usize)),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+        heavy_per_connection: config.heavy_per_connection(),
     };
     tokio::spawn(acceptor.run(listener));
     tracing::info!(target: "assent::rpc", %addr, namespaces = config.namespaces.join(","), "JSON-RPC listens");
@@ -154,6 +157,7 @@ struct Acceptor {
     stop: StopHandle,
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
+    heavy_per_connection: usize,
 }
 
 impl Acceptor {
@@ -187,8 +191,9 @@ impl Acceptor {
             }
             return;
         };
-        let place = Arc::new(Place::new(place));
-        tokio::spawn(connection(socket, peer, self.service.clone(), self.methods.clone(), self.stop.clone(), place));
+        let (place, share) = (Arc::new(Place::new(place)), Share::new(self.heavy_per_connection));
+        let service = self.service.clone();
+        tokio::spawn(connection(socket, peer, service, self.methods.clone(), self.stop.clone(), place, share));
     }
 }
 
@@ -218,13 +223,17 @@ async fn connection(
     methods: Methods,
     stop: StopHandle,
     place: Arc<Place>,
+    share: Share,
 ) {
     // Answers are written at once; waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
     let service = service.build(methods, stop.clone());
+    let outbox = Outbox::default();
     let handler = service_fn(|mut request: HttpRequest<Incoming>| {
         let websocket = request.headers().contains_key(UPGRADE);
         request.extensions_mut().insert(Peer { address: peer.ip(), websocket });
+        request.extensions_mut().insert(share.clone());
+        request.extensions_mut().insert(outbox.clone());
         let mut service = service.clone();
         if websocket {
             // A WebSocket outlives the HTTP connection and keeps its place.

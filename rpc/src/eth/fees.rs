@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::{
     errors::CallError,
-    eth::reader::{FullBlock, Reader},
-    limits::{MAX_FEE_HISTORY_BLOCKS, MAX_FEE_HISTORY_PERCENTILES},
+    eth::reader::{FullBlock, Reader, SearchTime},
+    limits::{MAX_FEE_HISTORY_BLOCKS, MAX_FEE_HISTORY_PERCENTILES, MAX_REWARD_HISTORY_BLOCKS},
     methods::Api,
     params::{self, Args, invalid},
 };
@@ -32,10 +32,12 @@ pub(crate) fn max_priority_fee_per_gas(api: &Api, _: &Args) -> Result<U256, Call
 
 /// `eth_feeHistory`
 pub(crate) fn fee_history(api: &Api, args: &Args) -> Result<FeeHistory, CallError> {
-    let count = args.required(0, "blockCount", block_count)?.min(MAX_FEE_HISTORY_BLOCKS);
+    let count = args.required(0, "blockCount", block_count)?;
     let newest = args.required(1, "newestBlock", params::block_number)?;
     let percentiles = args.optional(2, "rewardPercentiles", percentiles)?.unwrap_or_default();
-    let reader = Reader::new(api);
+    let most = if percentiles.is_empty() { MAX_FEE_HISTORY_BLOCKS } else { MAX_REWARD_HISTORY_BLOCKS };
+    let count = count.min(most);
+    let (reader, time) = (Reader::new(api), SearchTime::start(api));
     let head = reader.head_number();
     let newest = match newest {
         BlockNumberOrTag::Number(number) => number,
@@ -53,6 +55,7 @@ pub(crate) fn fee_history(api: &Api, args: &Args) -> Result<FeeHistory, CallErro
     let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
     let mut rewards = Vec::new();
     for number in oldest..=newest {
+        time.check()?;
         let header = reader.known_header(number)?.header;
         history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
         history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));

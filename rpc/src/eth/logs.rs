@@ -15,7 +15,7 @@ use crate::{
     errors::CallError,
     eth::{
         blocks::{Place, rpc_log},
-        reader::{FullBlock, Reader},
+        reader::{FullBlock, Reader, SearchTime},
     },
     limits::{MAX_LOG_ADDRESSES, MAX_LOG_TOPICS},
     methods::Api,
@@ -36,7 +36,7 @@ pub(crate) struct LogFilter {
 
 /// Which blocks are searched.
 #[derive(Clone, Debug, PartialEq)]
-enum Blocks {
+pub(super) enum Blocks {
     Range { from: BlockNumberOrTag, to: BlockNumberOrTag },
     One(B256),
 }
@@ -176,9 +176,19 @@ fn range(
 
 /// `eth_getLogs`
 pub(crate) fn get_logs(api: &Api, args: &Args) -> Result<Vec<Log>, CallError> {
+    let (filter, blocks) = criteria(args)?;
+    find(api, &filter, blocks)
+}
+
+/// The filter that is a method's only parameter.
+pub(super) fn criteria(args: &Args) -> Result<(LogFilter, Blocks), CallError> {
     let value = args.required(0, "filter", |what, value| params::object(what, value).map(Value::Object))?;
     let what = "invalid argument 0: filter";
-    let (filter, blocks) = (LogFilter::parse(what, &value)?, blocks(what, &value)?);
+    Ok((LogFilter::parse(what, &value)?, blocks(what, &value)?))
+}
+
+/// The wanted logs of some blocks.
+pub(super) fn find(api: &Api, filter: &LogFilter, blocks: Blocks) -> Result<Vec<Log>, CallError> {
     let reader = Reader::new(api);
     match blocks {
         Blocks::One(hash) => {
@@ -188,13 +198,22 @@ pub(crate) fn get_logs(api: &Api, args: &Args) -> Result<Vec<Log>, CallError> {
         }
         Blocks::Range { from, to } => {
             let range = range(from, to, reader.head_number(), api.config.max_log_blocks)?;
-            search(&reader, &filter, range, api.config.max_log_results)
+            search(&reader, SearchTime::start(api), filter, range, api.config.max_log_results)
         }
     }
 }
 
+/// The wanted logs of a block.
+pub(super) fn of_number(reader: &Reader<'_>, filter: &LogFilter, number: u64) -> Result<Vec<Log>, CallError> {
+    if !filter.may_match(&reader.known_header(number)?.header.logs_bloom) {
+        return Ok(Vec::new());
+    }
+    Ok(filter.of_block(&reader.known_block(number)?))
+}
+
 fn search(
     reader: &Reader<'_>,
+    time: SearchTime,
     filter: &LogFilter,
     range: RangeInclusive<u64>,
     limit: usize,
@@ -202,10 +221,8 @@ fn search(
     let first = *range.start();
     let mut logs = Vec::new();
     for number in range {
-        if !filter.may_match(&reader.known_header(number)?.header.logs_bloom) {
-            continue;
-        }
-        logs.append(&mut filter.of_block(&reader.known_block(number)?));
+        time.check()?;
+        logs.append(&mut of_number(reader, filter, number)?);
         // A single block is answered however many logs it has: a client cannot ask for less.
         if logs.len() > limit && number > first {
             let to = number - 1;

@@ -8,16 +8,18 @@
 //! | `call` | executions without trace |
 //! | `fees` | prices |
 //! | `logs` | searching logs |
+//! | `filters` | the same for clients that ask again and again |
 //! | `subscriptions` | new blocks, logs and pending transactions over WebSocket |
 //! | `reader` | the chain as these see it: tags, hashes, what is missing |
 
 pub(crate) mod blocks;
 mod call;
 mod fees;
+pub(crate) mod filters;
 mod logs;
 pub(crate) mod reader;
 mod state;
-mod subscriptions;
+pub(crate) mod subscriptions;
 mod transactions;
 
 use alloy_primitives::{Address, U64};
@@ -50,13 +52,14 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.blocking("eth_getBlockTransactionCountByHash", 1, blocks::transaction_count_by_hash);
     methods.blocking("eth_getTransactionByBlockNumberAndIndex", 2, transactions::by_number_and_index);
     methods.blocking("eth_getTransactionByBlockHashAndIndex", 2, transactions::by_block_hash_and_index);
-    methods.heavy("eth_call", call::CALL_PARAMS, call::call);
-    methods.heavy("eth_estimateGas", call::CALL_PARAMS, call::estimate_gas);
-    methods.heavy("eth_feeHistory", 3, fees::fee_history);
-    methods.heavy("eth_getLogs", 1, logs::get_logs);
+    methods.execution("eth_call", call::CALL_PARAMS, call::call);
+    methods.execution("eth_estimateGas", call::CALL_PARAMS, call::estimate_gas);
+    methods.search("eth_feeHistory", 3, fees::fee_history);
+    methods.search("eth_getLogs", 1, logs::get_logs);
     methods.asynchronous("eth_sendRawTransaction", 1, transactions::send_raw);
     methods.asynchronous("eth_getTransactionByHash", 1, transactions::by_hash);
     methods.asynchronous("eth_getTransactionReceipt", 1, transactions::receipt);
+    filters::register(methods);
     subscriptions::register(methods);
 }
 

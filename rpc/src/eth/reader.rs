@@ -4,7 +4,10 @@
 //! Finality is instant, so latest, safe, finalized and pending are all the head; only the nonce of
 //! an account differs between them, by the transactions in the mempool.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy_consensus::Header;
 use alloy_eips::BlockId;
@@ -94,6 +97,11 @@ impl<'a> Reader<'a> {
         self.chain.header_by_number(number)?.ok_or_else(|| absent(number, "header"))
     }
 
+    /// The hash of a block that must be there: its number is not above the head's.
+    pub(crate) fn known_hash(&self, number: u64) -> Result<B256, CallError> {
+        self.chain.hash_by_number(number)?.ok_or_else(|| absent(number, "hash"))
+    }
+
     /// A block with its receipts; `None` if there is no such block.
     pub(crate) fn full(&self, id: BlockId) -> Result<Option<FullBlock>, CallError> {
         match self.chain.resolve(id)? {
@@ -157,6 +165,25 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(None)
+    }
+}
+
+/// When a search has to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SearchTime {
+    start: Instant,
+    limit: Duration,
+}
+
+impl SearchTime {
+    /// From now on.
+    pub(crate) fn start(api: &Api) -> Self {
+        Self { start: Instant::now(), limit: api.config.evm_timeout }
+    }
+
+    /// Asked before each block.
+    pub(crate) fn check(&self) -> Result<(), CallError> {
+        if self.start.elapsed() < self.limit { Ok(()) } else { Err(CallError::TimedOut(self.limit)) }
     }
 }
 

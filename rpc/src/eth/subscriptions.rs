@@ -2,13 +2,22 @@
 //!
 //! Blocks are final when they are told, so nothing is ever taken back. A client that reads slowly
 //! misses no block: what its channel lost is read from the chain again. Pending transactions it
-//! may miss.
+//! may miss. The subscriptions of one that does not read at all end: what waits for it is bounded
+//! in number and in bytes ([`Outbox`]).
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    collections::VecDeque,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use alloy_primitives::B256;
 use assent_chain::mempool::PoolEvent;
-use jsonrpsee::{PendingSubscriptionSink, SubscriptionSink, types::Params};
+use jsonrpsee::{
+    PendingSubscriptionSink, SubscriptionSink,
+    types::{Extensions, Params},
+};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
@@ -20,6 +29,7 @@ use crate::{
         logs::LogFilter,
         reader::{FullBlock, Reader},
     },
+    limits::{SUBSCRIPTION_BUFFER, SUBSCRIPTION_BYTES, SUBSCRIPTION_CHECK, SUBSCRIPTION_PATIENCE},
     methods::{Api, ONCE, Registrar},
     params::{self, Args, invalid},
 };
@@ -35,20 +45,24 @@ enum Kind {
 pub(super) fn register(methods: &mut Registrar) {
     methods
         .module
-        .register_subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", |params, pending, api, _| {
-            subscribe(params, pending, api)
-        })
+        .register_subscription(
+            "eth_subscribe",
+            "eth_subscription",
+            "eth_unsubscribe",
+            |params, pending, api, extensions| subscribe(params, pending, api, extensions),
+        )
         .expect(ONCE);
 }
 
-async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, api: Arc<Api>) {
+async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, api: Arc<Api>, extensions: Extensions) {
+    let outbox = extensions.get::<Outbox>().cloned().unwrap_or_default();
     let kind = match Args::parse(&params, 2).and_then(|args| kind(&args)) {
         Ok(kind) => kind,
         Err(error) => return pending.reject(error).await,
     };
     match kind {
-        Kind::PendingTransactions { full } => tell_transactions(pending, &api, full).await,
-        kind => tell_blocks(pending, &api, &kind).await,
+        Kind::PendingTransactions { full } => tell_transactions(pending, outbox, &api, full).await,
+        kind => tell_blocks(pending, outbox, &api, &kind).await,
     }
 }
 
@@ -75,15 +89,16 @@ fn kind(args: &Args) -> Result<Kind, CallError> {
     }
 }
 
-async fn tell_blocks(pending: PendingSubscriptionSink, api: &Arc<Api>, kind: &Kind) {
+async fn tell_blocks(pending: PendingSubscriptionSink, outbox: Outbox, api: &Arc<Api>, kind: &Kind) {
     // Before the client knows of its subscription, so that no block falls between.
     let mut blocks = api.backend.chain.subscribe();
     let mut next = api.backend.chain.head().number.saturating_add(1);
     let Ok(sink) = pending.accept().await else { return };
+    let sink = BoundedSink { sink, outbox };
     loop {
         let received = tokio::select! {
             received = blocks.recv() => received,
-            () = sink.closed() => return,
+            () = sink.sink.closed() => return,
         };
         let block = match received {
             Ok(block) if block.number() < next => continue,
@@ -103,7 +118,7 @@ async fn tell_blocks(pending: PendingSubscriptionSink, api: &Arc<Api>, kind: &Ki
 struct Ended;
 
 /// Tells blocks that the channel lost.
-async fn missed(sink: &SubscriptionSink, api: &Arc<Api>, kind: &Kind, numbers: Range<u64>) -> Result<(), Ended> {
+async fn missed(sink: &BoundedSink, api: &Arc<Api>, kind: &Kind, numbers: Range<u64>) -> Result<(), Ended> {
     for number in numbers {
         let block = api.clone().read(move |api| Reader::new(api).known_block(number)).await.map_err(|_| Ended)?;
         tell(sink, kind, &block).await?;
@@ -111,12 +126,12 @@ async fn missed(sink: &SubscriptionSink, api: &Arc<Api>, kind: &Kind, numbers: R
     Ok(())
 }
 
-async fn tell(sink: &SubscriptionSink, kind: &Kind, block: &FullBlock) -> Result<(), Ended> {
+async fn tell(sink: &BoundedSink, kind: &Kind, block: &FullBlock) -> Result<(), Ended> {
     match kind {
-        Kind::NewHeads => send(sink, &rpc_header(block.hash(), block.header(), None)).await,
+        Kind::NewHeads => sink.send(&rpc_header(block.hash(), block.header(), None)).await,
         Kind::Logs(filter) if filter.may_match(&block.header().logs_bloom) => {
             for log in filter.of_block(block) {
-                send(sink, &log).await?;
+                sink.send(&log).await?;
             }
             Ok(())
         }
@@ -132,13 +147,14 @@ enum Pending {
     Full(Box<RpcTransaction>),
 }
 
-async fn tell_transactions(pending: PendingSubscriptionSink, api: &Api, full: bool) {
+async fn tell_transactions(pending: PendingSubscriptionSink, outbox: Outbox, api: &Api, full: bool) {
     let mut transactions = api.backend.chain.pool().subscribe();
     let Ok(sink) = pending.accept().await else { return };
+    let sink = BoundedSink { sink, outbox };
     loop {
         let received = tokio::select! {
             received = transactions.recv() => received,
-            () = sink.closed() => return,
+            () = sink.sink.closed() => return,
         };
         let tx = match received {
             Ok(PoolEvent::Admitted { tx, executable: true, .. } | PoolEvent::Promoted { tx }) => tx,
@@ -149,15 +165,59 @@ async fn tell_transactions(pending: PendingSubscriptionSink, api: &Api, full: bo
             true => Pending::Full(Box::new(rpc_transaction(&tx, None))),
             false => Pending::Hash(*tx.hash()),
         };
-        if send(&sink, &message).await.is_err() {
+        if sink.send(&message).await.is_err() {
             return;
         }
     }
 }
 
-async fn send(sink: &SubscriptionSink, message: &impl Serialize) -> Result<(), Ended> {
-    let json = serde_json::value::to_raw_value(message).map_err(|_| Ended)?;
-    sink.send(json).await.map_err(|_| Ended)
+/// The sizes of the last messages to the subscriptions of one connection, in the extensions of its
+/// requests. How many messages wait for the reader is known, but not which: at most so many of
+/// these, the last ones, take memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outbox(Arc<Mutex<VecDeque<usize>>>);
+
+impl Outbox {
+    /// Notes a message if there is room for it, with so many messages waiting.
+    fn note(&self, size: usize, waiting: usize) -> bool {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A message that is being sent waits no longer, and is still in memory.
+        let held: usize = sizes.iter().rev().take(waiting + 1).sum();
+        if waiting > 0 && held.saturating_add(size) > SUBSCRIPTION_BYTES {
+            return false;
+        }
+        sizes.push_back(size);
+        if sizes.len() > SUBSCRIPTION_BUFFER as usize + 1 {
+            sizes.pop_front();
+        }
+        true
+    }
+}
+
+/// Where the messages of a subscription go.
+struct BoundedSink {
+    sink: SubscriptionSink,
+    outbox: Outbox,
+}
+
+impl BoundedSink {
+    /// Sends a message when there is room for it. Room that does not come ends the subscription.
+    async fn send(&self, message: &impl Serialize) -> Result<(), Ended> {
+        let json = serde_json::value::to_raw_value(message).map_err(|_| Ended)?;
+        let deadline = Instant::now() + SUBSCRIPTION_PATIENCE;
+        while !self.outbox.note(json.get().len(), self.waiting()) {
+            if self.sink.is_closed() || Instant::now() >= deadline {
+                return Err(Ended);
+            }
+            // The server does not tell when it has written a message.
+            tokio::time::sleep(SUBSCRIPTION_CHECK).await;
+        }
+        self.sink.send_timeout(json, SUBSCRIPTION_PATIENCE).await.map_err(|_| Ended)
+    }
+
+    fn waiting(&self) -> usize {
+        self.sink.max_capacity().saturating_sub(self.sink.capacity())
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +228,24 @@ mod tests {
 
     fn parse(text: &str) -> Result<Kind, CallError> {
         kind(&Args::parse(&Params::new(Some(text)), 2).unwrap())
+    }
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let outbox = Outbox::default();
+        let third = SUBSCRIPTION_BYTES / 3;
+        assert!(outbox.note(third, 0) && outbox.note(third, 1) && outbox.note(third, 2));
+        assert!(!outbox.note(third, 3), "three wait");
+        assert!(!outbox.note(2 * third, 1), "one waits, one is being sent");
+        assert!(outbox.note(third, 1));
+        // One that is larger than all room passes when nothing else waits.
+        assert!(!outbox.note(2 * SUBSCRIPTION_BYTES, 1));
+        assert!(outbox.note(2 * SUBSCRIPTION_BYTES, 0));
+        assert!(!outbox.note(1, 1), "it takes all room until it is sent");
+        for _ in 0..10_000 {
+            assert!(outbox.note(1, 0));
+        }
+        assert!(outbox.0.lock().unwrap().len() <= SUBSCRIPTION_BUFFER as usize + 1);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Limits, each at its bound and one beyond; hosts, origins, content types.
 
-use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use std::{sync::Arc, time::Duration};
 
-use crate::harness::Node;
+use alloy_primitives::Bytes;
+use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt, net::TcpStream, task::JoinSet};
+
+use crate::harness::{ENDLESS_CODE, Node};
 
 fn request(id: usize) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": "eth_chainId"})
@@ -112,4 +115,44 @@ async fn a_stopped_server_takes_no_connections() {
     node.post(&request(1).to_string()).await;
     node.rpc.clone().stop().await;
     TcpStream::connect(addr).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn searches_end_in_time() {
+    let node = Node::start_with(|config| config.evm_timeout = Duration::ZERO).await;
+    let timeout = (-32002, "request timed out: it took longer than 0 ms".to_owned());
+    assert_eq!(node.fails("eth_getLogs", json!([{"fromBlock": "0x0"}])).await, timeout);
+    assert_eq!(node.fails("eth_feeHistory", json!([1, "latest", []])).await, timeout);
+}
+
+#[tokio::test]
+async fn rewards_are_of_fewer_blocks() {
+    let node = Node::start().await;
+    node.blocks(130).await;
+    let history = node.result("eth_feeHistory", json!(["0x400", "latest", [50]])).await;
+    assert_eq!((&history["oldestBlock"], history["reward"].as_array().unwrap().len()), (&json!("0x3"), 128));
+    let history = node.result("eth_feeHistory", json!(["0x400", "latest", []])).await;
+    assert_eq!((&history["oldestBlock"], history["gasUsedRatio"].as_array().unwrap().len()), (&json!("0x0"), 131));
+}
+
+/// Clients that fill all places for executions leave searches alone.
+#[tokio::test]
+async fn executions_and_searches_do_not_keep_each_other_out() {
+    let node = Node::start_with(|config| {
+        config.heavy_calls = 1;
+        config.gas_cap = u64::MAX;
+        config.evm_timeout = Duration::from_secs(3);
+    })
+    .await;
+    let node = Arc::new(node);
+    let mut calls = JoinSet::new();
+    for _ in 0..assent_rpc::limits::HEAVY_QUEUE_PER_SLOT + 2 {
+        let node = node.clone();
+        calls.spawn(async move { node.fails("eth_call", json!([{"data": Bytes::from(ENDLESS_CODE)}])).await });
+    }
+    // One more than there are places.
+    let (code, text) = calls.join_next().await.unwrap().unwrap();
+    assert_eq!((code, text.contains("eth_call")), (-32005, true), "{text}");
+    assert_eq!(node.result("eth_getLogs", json!([{"fromBlock": "0x0"}])).await, json!([]));
+    node.result("eth_feeHistory", json!([1, "latest", [50]])).await;
 }

@@ -5,6 +5,7 @@ mod blocks;
 mod calls;
 mod certificates;
 mod errors;
+mod filters;
 mod harness;
 mod limits;
 mod logs;
