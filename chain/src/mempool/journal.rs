@@ -38,7 +38,7 @@ const QUEUE: usize = 16_384;
 const WRITE_BATCH: usize = 1_024;
 
 /// The file is not written anew below this size.
-const ROTATE_BYTES: u64 = 8 * 1024 * 1024;
+const ROTATE_BYTES: u64 = 512 * 1024;
 
 /// The file is written anew when it is this many times the size of the pool's transactions.
 const ROTATE_FACTOR: u64 = 4;
