@@ -12,6 +12,7 @@
 mod build;
 mod executed;
 mod finalize;
+mod measures;
 mod pool;
 mod read;
 mod spec;
@@ -113,6 +114,7 @@ impl Chain {
     /// must be of this chain and this format, and sound as far as a quick look tells. Nothing is
     /// ever repaired.
     pub fn open(directory: &Path, genesis: &Genesis, options: &ChainOptions) -> Result<Self, OpenError> {
+        measures::describe();
         let spec = ChainSpec::new(genesis)?;
         let (store, head, trie) = open_store(directory, &spec, genesis)?;
         let store = Arc::new(store);
@@ -219,5 +221,6 @@ fn write_genesis(store: &Store, spec: &ChainSpec, genesis: &Genesis) -> Result<S
     let block = RecoveredBlock::from_parts(spec.genesis_hash, header, Vec::new(), Seal::default());
     let write = BlockWrite { block: &block, receipts: &[], diff: &diff, records: &records, certificate: None };
     store.commit_genesis(&write)?;
-    Ok(trie)
+    // Without the nodes in memory: there may be many accounts, most of which nobody will touch.
+    Ok(StateTrie::stored(got))
 }

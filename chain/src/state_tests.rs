@@ -42,11 +42,7 @@ fn public_state_tests() {
         eprintln!("SKIPPED: no public state tests in {}; set ASSENT_VECTORS to their folder", folder.display());
         return;
     }
-    let mut runner = Runner::new();
-    for file in &files {
-        runner.run_file(file);
-    }
-    let Runner { forks, exceptions, failures, unknown_forks, .. } = &runner;
+    let Runner { forks, exceptions, failures, unknown_forks, .. } = &run_all(&files);
     let total: usize = forks.values().sum();
     eprintln!("state tests: {} files, {total} cases, {exceptions} of them exceptions, by fork {forks:?}", files.len());
     if *unknown_forks > 0 {
@@ -59,6 +55,22 @@ fn public_state_tests() {
         &failures[..failures.len().min(20)]
     );
     assert!(total > 0);
+}
+
+/// Runs the files on all cores, each core with a database of its own.
+fn run_all(files: &[PathBuf]) -> Runner {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let part = |core| {
+            let mut runner = Runner::new();
+            files.iter().skip(core).step_by(cores).for_each(|file| runner.run_file(file));
+            runner
+        };
+        let threads: Vec<_> = (0..cores).map(|core| scope.spawn(move || part(core))).collect();
+        let mut runners = threads.into_iter().map(|thread| thread.join().unwrap());
+        let first = runners.next().unwrap();
+        runners.fold(first, Runner::join)
+    })
 }
 
 fn vectors() -> PathBuf {
@@ -113,6 +125,16 @@ impl Runner {
             unknown_forks: 0,
             failures: Vec::new(),
         }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        for (fork, count) in other.forks {
+            *self.forks.entry(fork).or_default() += count;
+        }
+        self.exceptions += other.exceptions;
+        self.unknown_forks += other.unknown_forks;
+        self.failures.extend(other.failures);
+        self
     }
 
     fn run_file(&mut self, file: &Path) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use alloy_primitives::map::B256Set;
 use alloy_primitives::{B256, Bytes};
 
+use super::measures;
 use crate::block::RecoveredBlock;
 use crate::execution::Receipt;
 use crate::state::StateDiff;
@@ -35,10 +36,7 @@ pub struct Timings {
 
 impl ExecutedBlock {
     pub(crate) fn new(block: RecoveredBlock, receipts: Vec<Receipt>, diff: StateDiff, timings: Timings) -> Self {
-        metrics::histogram!("assent_chain_recovery_seconds").record(timings.recovery);
-        metrics::histogram!("assent_chain_execution_seconds").record(timings.execution);
-        metrics::histogram!("assent_chain_trie_seconds").record(timings.trie);
-        metrics::histogram!("assent_chain_roots_seconds").record(timings.roots);
+        measures::executed(&timings);
         let transaction_hashes = block.transactions().iter().map(|tx| *tx.hash()).collect();
         Self { block: Arc::new(block), receipts: Arc::new(receipts), diff, timings, transaction_hashes }
     }

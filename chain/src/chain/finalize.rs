@@ -1,12 +1,13 @@
 //! Blocks become final: one atomic batch each, oldest first.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use alloy_primitives::B256;
 use revm::primitives::hardfork::SpecId;
 
 use super::tree::Unfinal;
-use super::{BlockError, Chain, ExecutedBlock};
+use super::{BlockError, Chain, ExecutedBlock, measures};
 use crate::block::Block;
 use crate::seal::SealExpectation;
 use crate::storage::{BlockWrite, StorageError};
@@ -86,16 +87,15 @@ impl Chain {
         inner.tree.begin_final(block);
         let write =
             BlockWrite { block: block.block(), receipts: block.receipts(), diff: block.diff(), records, certificate };
+        let start = Instant::now();
         if let Err(error) = inner.store.commit(&write) {
             inner.tree.abandon_final();
             return Err(error.into());
         }
-        let head = inner.tree.complete_final(unfinal);
+        let commit = start.elapsed();
+        inner.tree.complete_final(unfinal);
         self.update_pool(block, rules);
-        metrics::gauge!("assent_chain_head").set(head.number as f64);
-        metrics::counter!("assent_chain_transactions_total").increment(block.block().transactions().len() as u64);
-        metrics::counter!("assent_chain_gas_total").increment(block.block().header().gas_used);
-        metrics::gauge!("assent_chain_unfinal_blocks").set(inner.tree.unfinal_count() as f64);
+        measures::finalized(block, commit, inner.tree.unfinal_count());
         // Nobody may be listening.
         let _ = inner.finals.send(block.clone());
         Ok(())

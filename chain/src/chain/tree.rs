@@ -157,8 +157,9 @@ impl Tree {
 
     /// Before a block's batch is written: from now on, views of older states look behind it.
     pub(crate) fn begin_final(&self, block: &Arc<ExecutedBlock>) {
+        let size = block.size();
         let mut state = self.state.write();
-        state.recent_bytes += block.size();
+        state.recent_bytes += size;
         state.recent.push_back(block.clone());
         // While the lock is held: who sees the number finds the block.
         self.begun.store(block.number(), Ordering::Release);
@@ -175,21 +176,23 @@ impl Tree {
 
     /// After a block's batch is written: it is the head, and blocks that do not descend from it
     /// are gone.
-    pub(crate) fn complete_final(&self, block: &Unfinal) -> Head {
+    pub(crate) fn complete_final(&self, block: &Unfinal) {
         let mut state = self.state.write();
         state.head = Head::of(block.block.block());
-        state.trie = block.trie.clone();
-        state.unfinal.remove(&block.block.hash());
+        let trie = std::mem::replace(&mut state.trie, block.trie.clone());
+        let mut gone: Vec<_> = state.unfinal.remove(&block.block.hash()).into_iter().collect();
         let detached: Vec<_> = state.unfinal.keys().filter(|hash| state.overlays(hash).is_none()).copied().collect();
-        for hash in detached {
-            state.unfinal.remove(&hash);
-        }
+        gone.extend(detached.iter().filter_map(|hash| state.unfinal.remove(hash)));
+        let mut old = Vec::new();
         while state.recent.len() > Self::KEPT || (state.recent.len() > ALWAYS_KEPT && state.recent_bytes > RECENT_BYTES)
         {
             let Some(oldest) = state.recent.pop_front() else { break };
             state.recent_bytes -= oldest.size();
+            old.push(oldest);
         }
-        state.head
+        // Freeing them takes longer than all of the above; nobody should wait for it.
+        drop(state);
+        drop((trie, gone, old));
     }
 
     /// A final block that is in memory.

@@ -4,8 +4,6 @@
 //! that of the one before. That makes writing about twice as fast as random order, in which every
 //! entry searches the write buffer from its top.
 
-use std::time::Instant;
-
 use alloy_primitives::keccak256;
 use alloy_rlp::Encodable;
 use rocksdb::{WriteBatch, WriteOptions};
@@ -42,15 +40,11 @@ impl Store {
 
     /// Writes a final block, all of it or nothing.
     pub(crate) fn commit(&self, write: &BlockWrite<'_>) -> Result<(), StorageError> {
-        let start = Instant::now();
         let mut batch = WriteBatch::with_capacity_bytes(1024 + write.block.transactions().len() * 768);
         self.put_block(&mut batch, write);
-        let bytes = batch.size_in_bytes();
         let mut options = WriteOptions::default();
         options.set_memtable_insert_hint_per_batch(true);
         self.db.write_opt(batch, &options)?;
-        metrics::histogram!("assent_chain_commit_seconds").record(start.elapsed());
-        metrics::counter!("assent_chain_commit_bytes_total").increment(bytes as u64);
         Ok(())
     }
 
@@ -163,14 +157,14 @@ fn body_value(block: &RecoveredBlock) -> Vec<u8> {
 
 fn receipts_value(receipts: &[Receipt]) -> Vec<u8> {
     let lengths: Vec<_> = receipts.iter().map(Encodable::length).collect();
-    let mut out = Vec::with_capacity(4 + receipts.len() * 8 + lengths.iter().sum::<usize>());
+    let mut out = Vec::with_capacity(4 + receipts.len() * 12 + lengths.iter().sum::<usize>());
     out.extend_from_slice(&(receipts.len() as u32).to_le_bytes());
-    let (mut end, mut logs) = (0u32, 0u32);
+    let (mut end, mut logs) = (0u64, 0u32);
     for (receipt, length) in receipts.iter().zip(lengths) {
-        end += length as u32;
+        end += length as u64;
         out.extend_from_slice(&end.to_le_bytes());
         out.extend_from_slice(&logs.to_le_bytes());
-        logs += receipt.logs.len() as u32;
+        logs = logs.saturating_add(receipt.logs.len() as u32);
     }
     for receipt in receipts {
         receipt.encode(&mut out);

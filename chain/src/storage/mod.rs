@@ -21,6 +21,7 @@ mod schema;
 
 use std::path::PathBuf;
 
+use parking_lot::Mutex;
 use rocksdb::{ColumnFamily, DB};
 
 use cache::CodeCache;
@@ -68,6 +69,8 @@ pub(crate) struct Store {
     db: DB,
     directory: PathBuf,
     codes: CodeCache,
+    /// The head at the last sync of this run.
+    synced: Mutex<Option<u64>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -86,9 +89,15 @@ impl Store {
     }
 
     /// Makes everything that was written so far durable, and says so in a mark that the next start
-    /// compares with what it finds.
+    /// compares with what it finds. Does nothing if `head` has not changed since the last time.
     pub(crate) fn sync(&self, head: u64) -> Result<(), StorageError> {
+        let mut synced = self.synced.lock();
+        if *synced == Some(head) {
+            return Ok(());
+        }
         self.db.flush_wal(true)?;
-        durable::write(&self.directory, head)
+        durable::write(&self.directory, head)?;
+        *synced = Some(head);
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use parking_lot::Mutex;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
 };
@@ -37,7 +38,7 @@ impl Store {
         let columns = COLUMNS.iter().map(|name| ColumnFamilyDescriptor::new(*name, column_options(name, &cache)));
         let db = DB::open_cf_descriptors(&options, directory, columns)
             .map_err(|error| OpenError::from_rocksdb(directory, error))?;
-        Ok(Self { db, directory: directory.to_owned(), codes: CodeCache::default() })
+        Ok(Self { db, directory: directory.to_owned(), codes: CodeCache::default(), synced: Mutex::new(None) })
     }
 }
 

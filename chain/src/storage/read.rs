@@ -37,10 +37,10 @@ pub struct TransactionPosition {
 pub(crate) struct StoredBody(Sections<24>);
 
 /// The receipts of a final block, decoded one at a time.
-pub(crate) struct StoredReceipts(Sections<8>);
+pub(crate) struct StoredReceipts(Sections<12>);
 
-/// A count, an entry of `N` bytes for each item whose last (or first) four are where the item
-/// ends, then the items.
+/// A count, an entry of `N` bytes for each item, which says among others where the item ends, then
+/// the items.
 struct Sections<const N: usize> {
     column: &'static str,
     number: u64,
@@ -68,13 +68,13 @@ impl<const N: usize> Sections<N> {
     }
 
     /// An item, from the end of the one before it; `end` reads the end from an entry.
-    fn item(&self, index: usize, end: impl Fn(&[u8; N]) -> u32) -> Option<&[u8]> {
+    fn item(&self, index: usize, end: impl Fn(&[u8; N]) -> u64) -> Option<&[u8]> {
         let first = self.start()?;
         let from = match index.checked_sub(1) {
-            Some(before) => end(self.entry(before)?) as usize,
+            Some(before) => usize::try_from(end(self.entry(before)?)).ok()?,
             None => 0,
         };
-        let to = end(self.entry(index)?) as usize;
+        let to = usize::try_from(end(self.entry(index)?)).ok()?;
         self.bytes.get(first.checked_add(from)?..first.checked_add(to)?)
     }
 
@@ -90,7 +90,7 @@ impl StoredBody {
 
     /// The transaction at `index`, which must be below the length.
     pub(crate) fn transaction(&self, index: usize) -> Result<Recovered, StorageError> {
-        let end = |entry: &[u8; 24]| u32::from_le_bytes([entry[20], entry[21], entry[22], entry[23]]);
+        let end = |entry: &[u8; 24]| u64::from(u32::from_le_bytes([entry[20], entry[21], entry[22], entry[23]]));
         let entry = self.0.entry(index).ok_or_else(|| self.0.malformed("a transaction is missing"))?;
         let raw = self.0.item(index, end).ok_or_else(|| self.0.malformed("a transaction is cut off"))?;
         let signed = SignedTransaction::decode(Bytes::copy_from_slice(raw)).map_err(|error| self.0.malformed(error))?;
@@ -109,9 +109,9 @@ impl StoredReceipts {
 
     /// The receipt at `index`, which must be below the length, and the number of logs before it.
     pub(crate) fn receipt(&self, index: usize) -> Result<(Receipt, u32), StorageError> {
-        let end = |entry: &[u8; 8]| u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+        let end = |entry: &[u8; 12]| entry.first_chunk().map_or(0, |end| u64::from_le_bytes(*end));
         let entry = self.0.entry(index).ok_or_else(|| self.0.malformed("a receipt is missing"))?;
-        let logs_before = u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
+        let logs_before = entry.last_chunk().map_or(0, |logs| u32::from_le_bytes(*logs));
         let mut raw = self.0.item(index, end).ok_or_else(|| self.0.malformed("a receipt is cut off"))?;
         let receipt = Receipt::decode(&mut raw).map_err(|error| self.0.malformed(error))?;
         Ok((receipt, logs_before))

@@ -8,7 +8,7 @@
 //! | | `head` | number (8), hash, state root of the last final block |
 //! | `headers` | number | hash, RLP header, RLP seal |
 //! | `bodies` | number | count (4), for each transaction sender (20) and end (4), then their EIP-2718 bytes |
-//! | `receipts` | number | count (4), for each receipt end (4) and logs before it in the block (4), then the RLP receipts |
+//! | `receipts` | number | count (4), for each receipt end (8) and logs before it in the block (4), then the RLP receipts |
 //! | `certificates` | number | the certificate that made the block final, as consensus encodes it |
 //! | `numbers` | block hash | number |
 //! | `transactions` | transaction hash | number (8), index (4) |
