@@ -14,7 +14,7 @@ use alloy_primitives::B256;
 
 use super::spec::skew_ms;
 use super::tree::{InsertError, Parent, Unfinal};
-use super::{Chain, ExecutedBlock, Timings};
+use super::{Chain, ExecutedBlock, Timings, measures};
 use crate::block::{Block, BlockTransaction, DecodeError};
 use crate::execution::{Executed, Executor, TransactionFault, root_and_bloom};
 use crate::recovery::recover_batch;
@@ -308,7 +308,7 @@ fn recover(transactions: Vec<BlockTransaction>) -> Result<Vec<Arc<Recovered>>, B
             }
         }
     }
-    metrics::counter!("assent_chain_recovered_for_block_total").increment(unknown.len() as u64);
+    measures::recovered(unknown.len());
     for ((index, hash), result) in places.into_iter().zip(recover_batch(unknown)) {
         let tx = result.map_err(|error| BlockError::Sender { index, hash, error })?;
         recovered[index] = Some(Arc::new(tx));

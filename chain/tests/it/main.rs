@@ -10,5 +10,6 @@ mod damage;
 mod encoding;
 mod forks;
 mod lifecycle;
+mod random;
 mod state;
 mod support;
