@@ -200,7 +200,6 @@ impl<'a> BestTransactions<'a> {
     }
 
     /// Fetches until there is something that fits, or no more.
-
     fn fetch(&mut self) {
         while self.fetched.is_empty() && !self.exhausted {
             self.fetch_some();

@@ -65,8 +65,6 @@ fn each_field_of_the_header_is_compared() {
     type Change = fn(&mut Header);
     let changes: Vec<(&str, Change)> = vec![
         ("number", |header| header.number += 1),
-        ("extraData", |header| header.extra_data = Bytes::from(vec![1; 32])),
-        ("extraData", |header| header.extra_data = Bytes::new()),
         ("timestamp", |header| header.timestamp += 1),
         ("mixHash", |header| header.mix_hash = B256::ZERO),
         ("gasLimit", |header| header.gas_limit -= 1),
@@ -80,7 +78,6 @@ fn each_field_of_the_header_is_compared() {
         ("parentBeaconBlockRoot", |header| header.parent_beacon_block_root = Some(B256::repeat_byte(1))),
         ("requestsHash", |header| header.requests_hash = Some(B256::ZERO)),
         ("blockAccessListHash", |header| header.block_access_list_hash = Some(B256::ZERO)),
-        ("transactionsRoot", |header| header.transactions_root = B256::ZERO),
         ("gasUsed", |header| header.gas_used += 1),
         ("receiptsRoot", |header| header.receipts_root = B256::ZERO),
         ("logsBloom", |header| header.logs_bloom = Bloom::repeat_byte(1)),
@@ -93,6 +90,18 @@ fn each_field_of_the_header_is_compared() {
         assert!(error.is_invalid() && !error.is_retryable(), "{field}: {error}");
         assert!(error.to_string().contains(field), "{field}: {error}");
         assert!(error.to_string().contains("expected"), "{error}");
+    }
+    // What the header commits to, but is not in it, is compared where the block is decoded.
+    let commitments: [(&str, Change); 3] = [
+        ("seal", |header| header.extra_data = Bytes::from(vec![1; 32])),
+        ("seal", |header| header.extra_data = Bytes::new()),
+        ("list of transactions", |header| header.transactions_root = B256::ZERO),
+    ];
+    for (part, change) in commitments {
+        let mut parts = Parts::of(&built);
+        change(&mut parts.header);
+        let error = judge(&b, &parts, &expect).unwrap_err();
+        assert!(error.to_string().contains(&format!("the {part} is not the one of the header")), "{error}");
     }
     // The beneficiary is the proposer's choice; it changes the state, though not without fees.
     let mut parts = Parts::of(&built);
@@ -124,7 +133,8 @@ fn each_field_of_the_seal_is_compared() {
     // A seal that the header does not cover.
     let mut parts = Parts::of(&built);
     parts.seal.evidence.push(Bytes::from_static(&[1]));
-    assert!(judge(&b, &parts, &right).unwrap_err().to_string().contains("extraData"));
+    let error = judge(&b, &parts, &right).unwrap_err();
+    assert!(error.to_string().contains("the seal is not the one of the header"), "{error}");
 }
 
 #[test]
