@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use jsonrpsee::{
     BatchResponseBuilder, MethodCallback, MethodResponse, Methods,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
@@ -84,14 +85,28 @@ where
         }
     }
 
-    /// One after the other, as Geth does: a call may count on those before it.
+    /// One after the other, as Geth does: a call may count on those before it. Only transactions that follow each other
+    /// are handed over together, in their order: the node admits and spreads them in one go.
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let gate = self.clone();
         async move {
             let deadline = Instant::now() + gate.rules.timeout;
             let mut answers = BatchResponseBuilder::new_with_limit(gate.rules.max_response);
             let mut notified = false;
+            let mut transactions = Vec::new();
             for entry in batch {
+                let entry = match entry {
+                    Ok(BatchEntry::Call(request)) if request.method_name() == "eth_sendRawTransaction" => {
+                        transactions.push(gate.one(request, deadline));
+                        continue;
+                    }
+                    other => other,
+                };
+                for answer in join_all(transactions.drain(..)).await {
+                    if let Err(too_large) = answers.append(answer) {
+                        return too_large;
+                    }
+                }
                 let answer = match entry {
                     Ok(BatchEntry::Call(request)) => gate.one(request, deadline).await,
                     Ok(BatchEntry::Notification(_)) => {
@@ -103,6 +118,11 @@ where
                         MethodResponse::error(id, error)
                     }
                 };
+                if let Err(too_large) = answers.append(answer) {
+                    return too_large;
+                }
+            }
+            for answer in join_all(transactions).await {
                 if let Err(too_large) = answers.append(answer) {
                     return too_large;
                 }
