@@ -6,13 +6,14 @@ use alloy::{
         BlockHeader, ReceiptEnvelope, TxEnvelope,
         proofs::{calculate_receipt_root, calculate_transaction_root},
     },
-    primitives::B256,
+    primitives::{B256, Bloom, Bytes},
     providers::Provider,
 };
 use anyhow::{Context, Result, ensure};
+use assent_consensus::Phase;
 use serde_json::{Value, json};
 
-use crate::rpc::Rpc;
+use crate::{rpc::Rpc, votes::Electorate};
 
 /// Calls in one batch.
 const BATCH: usize = 100;
@@ -115,9 +116,28 @@ pub async fn header_is_true(node: &Rpc, number: u64) -> Result<()> {
         "block {number}: receipts root {} in the header, {root} of its receipts",
         header.receipts_root()
     );
-    let bloom = receipts.iter().fold(alloy::primitives::Bloom::ZERO, |all, receipt| all | *receipt.logs_bloom());
+    let bloom = receipts.iter().fold(Bloom::ZERO, |all, receipt| all | *receipt.logs_bloom());
     ensure!(bloom == header.logs_bloom(), "block {number}: the bloom in the header is not that of its receipts");
     let gas = receipts.last().map_or(0, |last| last.cumulative_gas_used());
     ensure!(gas == header.gas_used(), "block {number}: gas {} in the header, {gas} of its receipts", header.gas_used());
+    Ok(())
+}
+
+/// Checks the certificate that makes a block final, with nothing but the genesis file: a quorum signed Commit
+/// for the block or for one of its descendants.
+pub async fn certificate_is_true(node: &Rpc, number: u64, electorate: &Electorate) -> Result<()> {
+    let told: Value = node.get("assent_getCertificate", json!([format!("{number:#x}")])).await?;
+    let raw: Bytes = serde_json::from_value(told["raw"].clone()).with_context(|| format!("block {number}: {told}"))?;
+    let certificate = electorate.verify(&raw).with_context(|| format!("block {number}: {told}"))?;
+    ensure!(certificate.phase == Phase::Commit, "block {number}: {told}");
+    let certified = told["number"].as_u64().context("no number")?;
+    ensure!(certified >= number, "block {number}: {told}");
+    let block = node.block(certified).await?;
+    ensure!(
+        block["hash"] == json!(B256::from(certificate.block.0)),
+        "the certificate is for {}, block {certified} is {}",
+        certificate.block,
+        block["hash"]
+    );
     Ok(())
 }

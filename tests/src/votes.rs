@@ -16,7 +16,9 @@ use alloy_rlp::Decodable;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use assent::wal::Wal;
 use assent_chain::seal::Seal;
-use assent_consensus::{BlockInfo, Epoch, Hash, Height, Phase, Record, ValidatorIndex, ValidatorSet, View};
+use assent_consensus::{
+    BlockInfo, Certificate, Epoch, Hash, Height, Phase, Record, ValidatorIndex, ValidatorSet, View,
+};
 use assent_genesis::Genesis;
 
 /// Who votes, and on which chain.
@@ -39,6 +41,13 @@ impl Electorate {
         let (genesis, _) = Genesis::load(genesis)?;
         let set = genesis.validator_set(Epoch(0), genesis.header().timestamp)?;
         Ok(Self { set, genesis: Hash(genesis.hash().0) })
+    }
+
+    /// Reads a certificate and checks it whole: a quorum of this electorate signed it.
+    pub fn verify(&self, certificate: &[u8]) -> Result<Certificate> {
+        let certificate = Certificate::decode(certificate, self.set.len())?;
+        certificate.verify(&self.set, &self.genesis)?;
+        Ok(certificate)
     }
 
     /// The validator with this key.

@@ -17,6 +17,7 @@ use assent_tests::{
     cluster::{Cluster, Plan},
     contracts::{Counter, counter_creation},
     rpc::Rpc,
+    votes::Electorate,
     wait,
 };
 use serde_json::json;
@@ -95,8 +96,13 @@ async fn a_thousand_transfers_are_final_on_all_nodes() -> Result<()> {
         }
     }
     let head = checks::same_chain(&nodes).await?;
+    let electorate = Electorate::of(&cluster.home(0).join("genesis.json"))?;
     for number in 0..=head {
-        checks::header_is_true(nodes[usize::try_from(number)? % nodes.len()], number).await?;
+        let node = nodes[usize::try_from(number)? % nodes.len()];
+        checks::header_is_true(node, number).await?;
+        if number > 0 {
+            checks::certificate_is_true(node, number, &electorate).await?;
+        }
     }
     cluster.finish().await
 }
