@@ -9,7 +9,6 @@ use std::{
     collections::VecDeque,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use alloy_primitives::B256;
@@ -20,7 +19,7 @@ use jsonrpsee::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
 use crate::{
     errors::CallError,
@@ -45,12 +44,7 @@ enum Kind {
 pub(super) fn register(methods: &mut Registrar) {
     methods
         .module
-        .register_subscription(
-            "eth_subscribe",
-            "eth_subscription",
-            "eth_unsubscribe",
-            |params, pending, api, extensions| subscribe(params, pending, api, extensions),
-        )
+        .register_subscription("eth_subscribe", "eth_subscription", "eth_unsubscribe", subscribe)
         .expect(ONCE);
 }
 
@@ -246,6 +240,41 @@ mod tests {
             assert!(outbox.note(1, 0));
         }
         assert!(outbox.0.lock().unwrap().len() <= SUBSCRIPTION_BUFFER as usize + 1);
+    }
+
+    /// What a subscription sends without end, until it cannot or there were a thousand messages.
+    async fn sends(reads: bool) -> usize {
+        let (ended, mut told) = tokio::sync::mpsc::channel(1);
+        let mut module = jsonrpsee::RpcModule::new(());
+        let subscription = move |_: Params<'static>, pending: PendingSubscriptionSink, _, _| {
+            let ended = ended.clone();
+            async move {
+                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox: Outbox::default() };
+                let (text, mut sent) = ("x".repeat(MESSAGE), 0);
+                while sent < 1_000 && sink.send(&text).await.is_ok() {
+                    sent += 1;
+                }
+                ended.send(sent).await.unwrap();
+            }
+        };
+        module.register_subscription("subscribe", "news", "unsubscribe", subscription).unwrap();
+        let request = r#"{"jsonrpc": "2.0", "id": 1, "method": "subscribe"}"#;
+        let (_, mut messages) = module.raw_json_request(request, SUBSCRIPTION_BUFFER as usize).await.unwrap();
+        loop {
+            tokio::select! {
+                sent = told.recv() => return sent.unwrap(),
+                Some(_) = messages.recv(), if reads => {}
+            }
+        }
+    }
+
+    const MESSAGE: usize = 100 * 1024;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_holds_little_and_loses_the_subscription() {
+        let held = sends(false).await * MESSAGE;
+        assert!((SUBSCRIPTION_BYTES / 2..SUBSCRIPTION_BYTES).contains(&held), "{held}");
+        assert_eq!(sends(true).await, 1_000, "who reads gets everything");
     }
 
     #[test]
