@@ -27,7 +27,7 @@ test: need ## Run all quick tests and say how many ran
 lint: need ## Check formatting, clippy, documentation and the line of dependencies
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps
 	cargo test --locked --workspace --test architecture
 
 bench: need ## Measure a network of four validators on this machine and write docs/benchmarks.md
