@@ -39,7 +39,7 @@ pub struct AddOutcome {
     pub replaced: Option<B256>,
 }
 
-/// News of the pool, for [`Mempool::subscribe`].
+/// News of the pool, for [`Mempool::subscribe`](super::Mempool::subscribe).
 #[derive(Clone, Debug)]
 pub enum PoolEvent {
     /// A transaction was admitted.
@@ -65,7 +65,7 @@ pub struct PoolStatus {
     pub executable: usize,
     /// Queued transactions.
     pub queued: usize,
-    /// Estimated memory, as [`MempoolLimits::bytes`] counts it.
+    /// Estimated memory, as [`MempoolLimits::bytes`](super::MempoolLimits::bytes) counts it.
     pub bytes: usize,
     /// Senders with at least one transaction.
     pub senders: usize,
