@@ -1,10 +1,12 @@
 //! The validator set of an epoch: keys, weights, their sum, and the leader of each view.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 
+use crate::memo::Memo;
 use crate::rotation::Rotation;
 use crate::{Epoch, Hash, PublicKey, ValidatorIndex, View, Weight, is_quorum};
 
@@ -63,6 +65,7 @@ pub struct ValidatorSet {
     positions: BTreeMap<PublicKey, ValidatorIndex>,
     total: Weight,
     rotation: Rotation,
+    memo: Option<Arc<Memo>>,
 }
 
 impl ValidatorSet {
@@ -97,7 +100,13 @@ impl ValidatorSet {
         }
         let weights: Vec<u64> = validators.iter().map(|v| v.weight.0).collect();
         let rotation = Rotation::new(&weights);
-        Ok(Self { epoch, validators, verifying, positions, total, rotation })
+        Ok(Self { epoch, validators, verifying, positions, total, rotation, memo: None })
+    }
+
+    /// The same set, which with all its clones verifies each signature once.
+    pub(crate) fn with_memo(mut self) -> Self {
+        self.memo = Some(Arc::default());
+        self
     }
 
     /// The epoch in which this set decides.
@@ -185,12 +194,25 @@ impl ValidatorSet {
         Hash(hasher.finalize().into())
     }
 
+    /// Makes a signature known that its own key has just made: it needs no verification.
+    pub(crate) fn signed(&self, signer: ValidatorIndex, message: &[u8], signature: &crate::Signature) {
+        if let Some(memo) = &self.memo {
+            memo.check(signer, message, signature, || true);
+        }
+    }
+
     /// Verifies one signature by one member: the only signature predicate of the protocol
     /// (`verify_strict`: no malleable encodings, no keys of small order).
     #[must_use]
     pub fn verify(&self, signer: ValidatorIndex, message: &[u8], signature: &crate::Signature) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        self.verifying.get(signer.position()).is_some_and(|key| key.verify_strict(message, &signature).is_ok())
+        let verify = || {
+            let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+            self.verifying.get(signer.position()).is_some_and(|key| key.verify_strict(message, &signature).is_ok())
+        };
+        match &self.memo {
+            Some(memo) => memo.check(signer, message, signature, verify),
+            None => verify(),
+        }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Asking for what decided past views, and answering (SPEC rule A); helping who is behind (rule K).
 
-use super::{Core, Output, Progress};
+use super::{Core, MAX_OPEN_VIEWS, Output, Progress};
 use crate::{Certificate, Fetch, MAX_FETCHED_VIEWS, MAX_PAYLOAD_BYTES, Message, ValidatorIndex, View};
-
-/// How many views above the root are looked through for missing ones; the rest has its turn when these are known.
-const SEARCHED_VIEWS: usize = 128;
 
 /// Answers to one peer between two rounds of retransmission, or in one view.
 const ANSWERS_PER_ROUND: u32 = 8;
@@ -36,7 +33,8 @@ impl Core {
 
     /// SPEC rule A2: while a view lasts, asks for prepared blocks and outcomes that are missing below it.
     pub(super) fn fetch_missing(&mut self) {
-        let missing = (self.root.view.next().0..self.view.0).map(View).take(SEARCHED_VIEWS).find(|view| {
+        let last = self.view.previous().min(self.root.view.plus(MAX_OPEN_VIEWS));
+        let missing = (self.root.view.next().0..=last.0).map(View).find(|view| {
             self.views.get(view).is_none_or(|state| {
                 let Some(certificate) = state.certified() else { return state.skipped.is_none() };
                 !matches!(&state.proposal, Some((proposal, Progress::Valid | Progress::Validating))
@@ -54,6 +52,13 @@ impl Core {
         let count = self.answered.entry(peer).or_default();
         *count = count.saturating_add(1);
         *count <= ANSWERS_PER_ROUND
+    }
+
+    /// SPEC rule A2: the last view of those that were asked for is known: on to the next ones.
+    pub(super) fn fetch_on(&mut self, view: View) {
+        if view < self.view && self.asked.values().any(|(_, last)| *last == view) {
+            self.fetch_missing();
+        }
     }
 
     /// SPEC rule A3: answers with what we have of these views, within the limits of views and bytes.

@@ -29,8 +29,6 @@ impl Core {
     /// Input::Start: stands again where the log ends, and says so.
     pub(super) fn start(&mut self) {
         self.out.clear();
-        let status = self.status(true);
-        self.out.push(Output::Broadcast(Message::Status(status)));
         // SPEC rule X4: nobody is silent to one who has just come.
         self.heard.fill(self.view);
         self.begin_view();
@@ -52,8 +50,14 @@ impl Core {
         self.answered.clear();
         let (view, leader) = (self.view, self.config.set.leader(self.view));
         let parent = self.probable_parent();
+        self.parent = parent;
         self.out.push(Output::EnteredView { view, leader, parent });
         self.out.push(Output::SetTimer(Timer::Retransmit(view), self.config.timing.retransmit_ms));
+        if self.listens() {
+            // Views may pass too quickly for a round of retransmission to come.
+            let status = self.status(true);
+            self.out.push(Output::Broadcast(Message::Status(status)));
+        }
         let state = self.state(view);
         let spoken = state.spoken();
         let gave_up: Vec<ValidatorIndex> = state.view_changes.keys().copied().collect();
@@ -125,8 +129,7 @@ impl Core {
         }
         let me = self.config.me;
         let prepared = self.views.get(&view).and_then(|state| state.prepares.get(&me)).map(|vote| vote.ballot.block);
-        // Only what can be shown is named: the header goes with the vote.
-        let block = prepared.filter(|block| self.has_proposal(view, *block)).unwrap_or(Hash::ZERO);
+        let block = prepared.filter(|block| self.named(view, *block).is_some()).unwrap_or(Hash::ZERO);
         self.sign(Ballot { epoch: self.config.set.epoch(), view, phase: Phase::ViewChange, block });
     }
 
@@ -139,11 +142,11 @@ impl Core {
         }
     }
 
-    /// SPEC rule W3: finality showed the parent on which this view really builds. Work that was seen on another one,
-    /// while nobody spoke in this view, is looked for again: it may be in that very block.
+    /// SPEC rule W3: the view builds on another block than was thought when it began. Work that was seen then, while
+    /// nobody spoke in this view, is looked for again: it may be in that very block.
     pub(super) fn look_again(&mut self) {
         let spoken = self.views.get(&self.view).is_some_and(super::ViewState::spoken);
-        if self.armed && !spoken && !self.leads(self.view) {
+        if self.armed && !spoken && self.probable_parent() != self.parent {
             self.begin_view();
         }
     }
@@ -164,7 +167,7 @@ impl Core {
         if seldom && self.rounds >= PATIENT_ROUNDS {
             self.validate_again();
         }
-        let listening = self.memory.standing() == super::Standing::Listening;
+        let listening = self.listens();
         if self.armed || unfinished || seldom || listening {
             let status = self.status(listening);
             self.out.push(Output::Broadcast(Message::Status(status)));

@@ -64,9 +64,13 @@ impl Core {
         self.out.push(Output::Sign(ballot));
     }
 
-    /// SPEC rule M: everybody tells a newcomer where it stands.
+    pub(super) fn listens(&self) -> bool {
+        self.memory.standing == Standing::Listening
+    }
+
+    /// SPEC rule M1: everybody tells a newcomer where it stands.
     pub(super) fn greet(&mut self, peer: ValidatorIndex) {
-        self.tell_status(peer, self.memory.standing == Standing::Listening);
+        self.tell_status(peer, self.listens());
     }
 
     fn tell_status(&mut self, peer: ValidatorIndex, reply: bool) {

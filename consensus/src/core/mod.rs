@@ -290,6 +290,8 @@ pub struct Core {
     latest: Vec<Option<Vote>>,
     /// Offences already reported, by view.
     accused: BTreeSet<(View, ValidatorIndex)>,
+    /// The parent on which the driver looked for work when the view began.
+    parent: Hash,
     /// Whether there is work in the current view, so that its timer runs.
     armed: bool,
     /// The block that we asked the application for in this view.
@@ -325,6 +327,7 @@ impl Core {
             heard,
             latest,
             accused: BTreeSet::new(),
+            parent: Hash::ZERO,
             armed: false,
             building: None,
             asked: BTreeMap::new(),
@@ -368,7 +371,8 @@ impl Core {
         if ballot.phase == Phase::Propose {
             return self.publish_own(ballot, signature);
         }
-        let named = self.named_by(&ballot);
+        let names = ballot.phase == Phase::ViewChange && ballot.block != Hash::ZERO;
+        let named = if names { self.named(ballot.view, ballot.block) } else { None };
         let vote = Vote { ballot, voter: self.config.me, signature, named };
         self.out.push(Output::Persist(Record::Vote(vote.clone())));
         self.out.push(Output::Broadcast(Message::Vote(vote.clone())));

@@ -125,7 +125,7 @@ impl Core {
     }
 
     /// The block that a certificate names for a view.
-    fn certified(&self, view: View) -> Option<Hash> {
+    pub(super) fn certified(&self, view: View) -> Option<Hash> {
         self.views.get(&view)?.certified().map(|certificate| certificate.block)
     }
 
@@ -230,8 +230,12 @@ impl Core {
                 // A certified one is no fault of ours: the root may be final by a descendant only, and this a dead
                 // branch beside it. Rule F3 finds real forks.
                 false if decided => {}
-                // Nothing else that does not extend the last final block can be justified any more.
-                false => self.reject(view),
+                // Nothing else that does not extend the last final block can be justified any more. It is no verdict on
+                // the block.
+                false => {
+                    self.state(view).proposal = None;
+                    self.give_up(view);
+                }
             };
         };
         let missing = (parent_view.max(self.root.view).next().0..view.0)
@@ -327,18 +331,12 @@ impl Core {
         }
     }
 
-    /// The proposal that a ViewChange of ours names: the one for which we sent Prepare.
-    pub(super) fn named_by(&self, ballot: &Ballot) -> Option<Named> {
-        if ballot.phase != Phase::ViewChange || ballot.block == Hash::ZERO {
-            return None;
-        }
-        // What we prepared was valid then; after a restart it need not be validated again first.
-        let (proposal, _) = self.views.get(&ballot.view)?.proposal.as_ref()?;
-        if proposal.block.hash != ballot.block {
-            return None;
-        }
-        let header = proposal.header.to_vec();
-        Some(Named { header, leader_signature: proposal.signature })
+    /// SPEC rule X1: what a ViewChange says of a block that it names. After a restart the block may not be validated
+    /// anew yet; it was when we sent Prepare.
+    pub(super) fn named(&self, view: View, block: Hash) -> Option<Named> {
+        let (proposal, _) = self.views.get(&view)?.proposal.as_ref()?;
+        let named = Named { header: proposal.header.to_vec(), leader_signature: proposal.signature };
+        (proposal.block.hash == block).then_some(named)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Standing again where the log ends (SPEC rule D).
 
 use super::{Core, Progress};
-use crate::{Certificate, Hash, Named, Phase, Record, Vote};
+use crate::{Certificate, Hash, Phase, Record, Vote};
 
 impl Core {
     /// SPEC rule D3: a record of the log. Its signatures were checked before it was written, and the log has checksums.
@@ -12,9 +12,10 @@ impl Core {
                 if self.leads(proposal.block.view) {
                     self.memory.remember(&proposal.ballot());
                 }
-                if proposal.block.view > self.root.view {
-                    let state = self.state(proposal.block.view);
-                    state.proposed = Some((proposal.block.hash, proposal.signature));
+                let (view, block) = (proposal.block.view, proposal.block.hash);
+                if view > self.root.view && self.certified(view).is_none_or(|certified| certified == block) {
+                    let state = self.state(view);
+                    state.proposed = Some((block, proposal.signature));
                     state.proposal = Some((proposal, Progress::Waiting));
                 }
             }
@@ -30,12 +31,13 @@ impl Core {
         if ballot.view <= self.root.view {
             return;
         }
-        let state = self.state(ballot.view);
         if ballot.phase == Phase::ViewChange && ballot.block != Hash::ZERO && vote.named.is_none() {
-            let proposal = state.proposal.as_ref().map(|(proposal, _)| proposal);
-            let Some(proposal) = proposal.filter(|proposal| proposal.block.hash == ballot.block) else { return };
-            vote.named = Some(Named { header: proposal.header.to_vec(), leader_signature: proposal.signature });
+            vote.named = self.named(ballot.view, ballot.block);
+            if vote.named.is_none() {
+                return;
+            }
         }
+        let state = self.state(ballot.view);
         match ballot.phase {
             Phase::Propose => {}
             Phase::Prepare => drop(state.prepares.insert(vote.voter, vote)),

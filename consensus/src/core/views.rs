@@ -60,6 +60,7 @@ impl Core {
         }
         self.try_finalize();
         self.retry_validations();
+        self.fetch_on(view);
         if self.armed {
             self.try_build(false);
         }

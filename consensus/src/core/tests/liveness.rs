@@ -230,9 +230,10 @@ fn rule_r2_an_idle_node_says_where_it_stands_ever_more_seldom() {
 }
 
 #[test]
-fn rule_r2_a_listening_node_asks_in_every_round() {
+fn rule_r2_a_listening_node_asks_in_every_round_and_view() {
     let mut bench = Bench::stopped(&[1, 1, 1, 1], 3, |_| {});
-    bench.give(Input::Start);
+    assert_eq!(says(&bench.give(Input::Start)), ["status"]);
+    assert_eq!(says(&bench.skipped(1)), ["status"], "in a busy chain no round may come");
     for _ in 0..5 {
         let outputs = bench.round();
         assert!(matches!(broadcasts(&outputs)[..], [Message::Status(status)] if status.reply));

@@ -1,6 +1,6 @@
 //! Rule D: durability.
 
-use super::bench::{Bench, Step, broadcasts, finals, signs};
+use super::bench::{Bench, Step, broadcasts, fetches, finals, signs};
 use crate::core::{Input, Memory0, Output};
 use crate::testing::{GENESIS, read_block};
 use crate::{Message, Phase, Record, View, Vote};
@@ -160,4 +160,40 @@ fn rule_d1_records_are_read_as_they_were_written() {
             assert!(vote.verify(&bench.net.set, &GENESIS));
         }
     }
+}
+
+#[test]
+fn rule_x1_a_view_change_after_a_restart_names_the_block_although_it_is_not_validated_again() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.verdict = None;
+    bench.restart(Memory0::Mark(View(1), 1));
+    bench.hear_all(None);
+    bench.timeout();
+    let Some(Record::Vote(vote)) = bench.log.last().cloned() else { panic!() };
+    assert_eq!((vote.ballot.phase, vote.ballot.block), (ViewChange, crate::testing::block_hash(1)));
+    assert_eq!(Record::decode(&Record::Vote(vote.clone()).encode(), 4, &read_block).unwrap(), Record::Vote(vote));
+    // Without the block there is nothing to name.
+    let votes: Vec<Record> = bench
+        .log
+        .iter()
+        .filter(|record| matches!(record, Record::Vote(v) if v.ballot.phase == Prepare))
+        .cloned()
+        .collect();
+    bench.log = votes;
+    bench.restart(Memory0::Mark(View(1), 1));
+    bench.hear_all(None);
+    assert_eq!(signs(&bench.timeout()), [(ViewChange, 1, 0)]);
+}
+
+#[test]
+fn rule_d3_the_certified_block_stands_and_not_another_of_its_view() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    // The leader sent another block to the others, who prepared it. The crash comes before we have it.
+    bench.prepared(1, 2);
+    bench.restart(Memory0::Mark(View(1), 1));
+    bench.hear_all(None);
+    assert_eq!(fetches(&bench.round()).len(), 1, "it is asked for");
+    assert_eq!(signs(&bench.block(1, 2, (0, 0))), [(Commit, 1, 2)]);
 }

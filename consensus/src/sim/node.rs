@@ -1,0 +1,335 @@
+//! One node: the state machine with what the driver does around it. Outputs are carried out in order; what leaves the
+//! node waits until log and signer are synced; a crash may come between any two of these steps.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ed25519_dalek::{Signer, SigningKey};
+
+use super::application::{Application, FinalBlock};
+use super::disk::Disk;
+use super::rng::Rng;
+use crate::core::{Build, Config, Core, Divergence, Input, Memory0, Output, Standing, Timer, Timing};
+use crate::{
+    Ballot, BlockInfo, Certificate, Evidence, Hash, Message, Phase, Proposal, Record, Signature, ValidatorIndex,
+    ValidatorSet, View,
+};
+
+/// What a node does to the world around it.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// A timer of the state machine, in milliseconds from now.
+    SetTimer(Timer, u64),
+    /// Look for work, or whether the block can be built, at this time.
+    LookAt(u64),
+    Validate(Proposal),
+    Construct(Build),
+    Send(Option<ValidatorIndex>, Message),
+    Entered(View),
+    /// A view-change certificate exists for this view.
+    Skipped(View),
+    Signed(Ballot, Signature),
+    Final(Arc<FinalBlock>),
+    Evidence(Evidence),
+    Diverged(Divergence),
+    Crashed,
+    /// The node did what no node may do.
+    Broken(String),
+}
+
+/// What every node of a run shares.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) set: ValidatorSet,
+    pub(super) genesis: Hash,
+    pub(super) timing: Timing,
+    pub(super) min_block_interval_ms: u64,
+    pub(super) empty_block_interval_ms: u64,
+}
+
+/// The view's work, and the block that is to be built.
+#[derive(Debug, Default)]
+struct Construction {
+    view: View,
+    parent: Hash,
+    told: bool,
+    wanted: Option<Build>,
+}
+
+/// One node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) index: ValidatorIndex,
+    pub(super) core: Option<Core>,
+    /// Counts the starts: what was on its way to an earlier one is lost.
+    pub(super) incarnation: u32,
+    /// Counts the views entered: earlier timers are void.
+    pub(super) generation: u32,
+    pub(super) disk: Disk,
+    pub(super) application: Application,
+    /// Steps until it crashes.
+    pub(super) crash_in: Option<u64>,
+    /// The operator's word for a validator that lost its memory.
+    pub(super) accepted: bool,
+    key: SigningKey,
+    salt: u64,
+    construction: Construction,
+    held: Vec<Output>,
+}
+
+impl Node {
+    pub(super) fn new(index: ValidatorIndex, key: SigningKey, salt: u64) -> Self {
+        let disk = Disk::new();
+        Self {
+            index,
+            core: None,
+            incarnation: 0,
+            generation: 0,
+            application: Application::new(disk.head().0),
+            disk,
+            crash_in: None,
+            accepted: false,
+            key,
+            salt,
+            construction: Construction::default(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.core.as_ref().map(Core::standing)
+    }
+
+    /// Stands up from its disk. The first inputs are then the caller's to give.
+    pub(super) fn start(&mut self, shared: &Shared) -> Result<(), String> {
+        let (head, last) = self.disk.head();
+        let root_certificate = last.map(|block| block.certificate.clone());
+        let known = self.application.known;
+        self.application = Application::new(head);
+        self.application.known = known;
+        let (memory, records) = self.disk.open(self.index, shared.set.len())?;
+        let memory = if self.accepted { Memory0::LostButAccepted } else { memory };
+        let mut core = Core::new(Config {
+            genesis: shared.genesis,
+            set: shared.set.clone(),
+            me: self.index,
+            timing: shared.timing,
+            root: head.info,
+            root_certificate,
+            memory,
+        });
+        for record in records {
+            core.step(Input::Restore(record));
+        }
+        self.core = Some(core);
+        self.incarnation += 1;
+        (self.construction, self.crash_in) = (Construction::default(), None);
+        Ok(())
+    }
+
+    /// Power is lost.
+    pub(super) fn crash(&mut self, rng: &mut Rng) {
+        self.core = None;
+        self.incarnation += 1;
+        self.crash_in = None;
+        self.held.clear();
+        self.disk.crash(rng);
+    }
+
+    fn crashes_now(&mut self) -> bool {
+        match &mut self.crash_in {
+            Some(0) => true,
+            Some(steps) => {
+                *steps -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// One input and all that follows from it, then the sync, then what leaves.
+    pub(super) fn process(&mut self, input: Input, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(core) = &mut self.core else { return };
+            for output in core.step(input) {
+                if self.crashes_now() {
+                    return effects.push(Effect::Crashed);
+                }
+                self.carry_out(output, shared, now_ms, &mut inputs, effects);
+            }
+        }
+        if self.disk.begin_sync() {
+            if self.crashes_now() {
+                return effects.push(Effect::Crashed);
+            }
+            self.disk.synced();
+        }
+        for output in std::mem::take(&mut self.held) {
+            if self.crashes_now() {
+                return effects.push(Effect::Crashed);
+            }
+            self.release(output, effects);
+        }
+        if self.disk.is_full()
+            && let Some(core) = &self.core
+        {
+            self.disk.rotate(core.snapshot());
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        output: Output,
+        shared: &Shared,
+        now_ms: u64,
+        inputs: &mut VecDeque<Input>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match output {
+            Output::Persist(record) => {
+                if let Record::Certificate(certificate) = &record
+                    && certificate.phase == Phase::ViewChange
+                {
+                    effects.push(Effect::Skipped(certificate.view));
+                }
+                self.disk.append(record);
+            }
+            Output::Sign(ballot) => {
+                let message = ballot.sign_bytes(&shared.genesis);
+                let signature = Signature(self.key.sign(&message).to_bytes());
+                shared.set.signed(self.index, &message, &signature);
+                if !self.disk.sign(ballot, signature) {
+                    effects.push(Effect::Broken(format!("wants to sign {ballot:?}, which is not above its mark")));
+                }
+                effects.push(Effect::Signed(ballot, signature));
+                inputs.push_front(Input::Signed(ballot, signature));
+            }
+            Output::SetTimer(timer, after) => effects.push(Effect::SetTimer(timer, after)),
+            Output::EnteredView { view, parent, .. } => {
+                self.generation += 1;
+                self.construction = Construction { view, parent, told: false, wanted: None };
+                effects.push(Effect::Entered(view));
+                inputs.extend(self.look_for_work(shared, now_ms, effects));
+            }
+            Output::Build(build) => {
+                self.construction.wanted = Some(build);
+                self.try_construct(shared, now_ms, effects);
+            }
+            Output::Validate(proposal) => effects.push(Effect::Validate(proposal)),
+            Output::Diverged(divergence) => effects.push(Effect::Diverged(divergence)),
+            leaving => self.held.push(leaving),
+        }
+    }
+
+    fn release(&mut self, output: Output, effects: &mut Vec<Effect>) {
+        match output {
+            Output::Broadcast(message) => effects.push(Effect::Send(None, message)),
+            Output::Send(to, message) => effects.push(Effect::Send(Some(to), message)),
+            Output::Final(blocks) => self.make_final(blocks, effects),
+            Output::Evidence(evidence) => effects.push(Effect::Evidence(evidence)),
+            _ => {}
+        }
+    }
+
+    fn make_final(&mut self, blocks: Vec<(BlockInfo, Certificate)>, effects: &mut Vec<Effect>) {
+        for (info, certificate) in blocks {
+            match self.application.get(&info.hash) {
+                Some(body) => {
+                    let block = Arc::new(FinalBlock { body: *body, certificate });
+                    self.append_final(block, effects);
+                }
+                None => effects.push(Effect::Broken(format!("block {} is final and was never valid here", info.hash))),
+            }
+        }
+    }
+
+    fn append_final(&mut self, block: Arc<FinalBlock>, effects: &mut Vec<Effect>) {
+        let (head, info) = (self.disk.head().0.info, block.body.info);
+        if info.parent != head.hash || info.height != head.height.next() {
+            let text = format!("final block {} of height {} does not follow {}", info.hash, info.height, head.height);
+            return effects.push(Effect::Broken(text));
+        }
+        self.application.finalize(block.body);
+        self.disk.push(block.clone());
+        effects.push(Effect::Final(block));
+    }
+
+    /// Block sync brought a block.
+    pub(super) fn import(&mut self, block: &Arc<FinalBlock>, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+        let info = block.body.info;
+        if self.core.is_none() || info.height.0 != self.disk.height() + 1 {
+            return;
+        }
+        if let Err(error) = block.certificate.verify(&shared.set, &shared.genesis) {
+            return effects.push(Effect::Broken(format!("a synced block's certificate: {error}")));
+        }
+        self.append_final(block.clone(), effects);
+        let certificate = block.certificate.clone();
+        self.process(Input::Synced { block: info, certificate }, shared, now_ms, effects);
+    }
+
+    /// Whether an empty block upon `parent` is due now; if it is later, a look is taken then.
+    fn empty_block_is_due(&self, parent: &Hash, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) -> bool {
+        if shared.empty_block_interval_ms == 0 {
+            return false;
+        }
+        let due = self.application.time_of(parent) + shared.empty_block_interval_ms;
+        if due > now_ms {
+            effects.push(Effect::LookAt(due));
+        }
+        due <= now_ms
+    }
+
+    fn look_for_work(&mut self, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) -> Option<Input> {
+        let (view, parent) = (self.construction.view, self.construction.parent);
+        if self.construction.told {
+            return None;
+        }
+        let work = self.application.has_work(&parent) || self.empty_block_is_due(&parent, shared, now_ms, effects);
+        self.construction.told = work;
+        work.then_some(Input::Work(view))
+    }
+
+    /// Looks for work, and whether the wanted block can be built.
+    pub(super) fn look(&mut self, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+        if let Some(input) = self.look_for_work(shared, now_ms, effects) {
+            self.process(input, shared, now_ms, effects);
+        }
+        self.try_construct(shared, now_ms, effects);
+    }
+
+    fn try_construct(&mut self, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+        let Some(build) = &self.construction.wanted else { return };
+        let parent = build.parent;
+        let due = self.application.time_of(&parent) + shared.min_block_interval_ms;
+        if due > now_ms {
+            return effects.push(Effect::LookAt(due));
+        }
+        if build.needed
+            || self.application.has_work(&parent)
+            || self.empty_block_is_due(&parent, shared, now_ms, effects)
+        {
+            effects.extend(self.construction.wanted.take().map(Effect::Construct));
+        }
+    }
+
+    /// The block is built now.
+    pub(super) fn built(&mut self, build: &Build, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+        if let Some((block, payload)) = self.application.build(build, self.index, now_ms, self.salt) {
+            let header = payload.clone();
+            self.process(Input::Built { view: build.view, block, payload, header }, shared, now_ms, effects);
+        }
+    }
+
+    /// The application judges a block.
+    pub(super) fn validated(&mut self, proposal: &Proposal, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+        let (view, block) = (proposal.block.view, proposal.block.hash);
+        let final_already = proposal.block.height.0 <= self.disk.height();
+        match self.application.validate(&proposal.payload, &shared.set) {
+            Some(valid) => self.process(Input::Validated { view, block, valid }, shared, now_ms, effects),
+            None if final_already => {}
+            None => effects.push(Effect::Broken(format!("asks to validate {block} before its parent"))),
+        }
+    }
+}

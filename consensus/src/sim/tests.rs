@@ -1,0 +1,156 @@
+//! Runs of the simulator. A failing seed prints its timeline and the command that plays it again.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+/// Plays seeds and stops at the first that fails.
+fn play(scenario: &Scenario, seeds: std::ops::Range<u64>) -> Vec<Report> {
+    seeds
+        .map(|seed| {
+            let report = run(scenario, seed);
+            assert!(report.is_ok(), "\n{report}");
+            report
+        })
+        .collect()
+}
+
+fn worst_recovery(reports: &[Report]) -> u64 {
+    reports.iter().filter_map(|report| report.recovery_ms).max().unwrap_or(0)
+}
+
+fn sum(reports: &[Report], of: impl Fn(&Report) -> u64) -> u64 {
+    reports.iter().map(of).sum()
+}
+
+/// One seed of one scenario, named by environment variables.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test that a person points at a seed")]
+fn replay() {
+    let seed = std::env::var("ASSENT_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let name = std::env::var("ASSENT_SIM_SCENARIO").unwrap_or_else(|_| "calm".to_owned());
+    let scenario = Scenario::all().into_iter().find(|scenario| scenario.name == name).unwrap();
+    let report = run(&scenario, seed);
+    println!("{report}");
+    assert!(report.is_ok(), "\n{report}");
+}
+
+/// More seeds of all scenarios: ASSENT_SIM_SEEDS=FROM..TO, and for one scenario ASSENT_SIM_SCENARIO=NAME.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test that a person gives more seeds")]
+fn sweep() {
+    let range = std::env::var("ASSENT_SIM_SEEDS").unwrap_or_else(|_| "0..3".to_owned());
+    let (from, to) = range.split_once("..").unwrap();
+    let name = std::env::var("ASSENT_SIM_SCENARIO").ok();
+    let chosen = |scenario: &Scenario| name.as_ref().is_none_or(|name| name == scenario.name);
+    for scenario in Scenario::all().into_iter().filter(chosen) {
+        let reports = play(&scenario, from.parse().unwrap()..to.parse().unwrap());
+        println!(
+            "{:12} {} runs, {} heights, {} view changes, {} crashes, {} accused, {} messages, {} s of virtual time; worst recovery {} ms",
+            scenario.name,
+            reports.len(),
+            sum(&reports, |r| r.heights),
+            sum(&reports, |r| r.view_changes),
+            sum(&reports, |r| r.crashes),
+            sum(&reports, |r| r.accused),
+            sum(&reports, |r| r.messages),
+            sum(&reports, |r| r.virtual_ms) / 1000,
+            worst_recovery(&reports),
+        );
+    }
+}
+
+#[test]
+fn the_same_seed_plays_the_same_run() {
+    for scenario in Scenario::all() {
+        assert_eq!(run(&scenario, 7), run(&scenario, 7), "{}", scenario.name);
+    }
+    assert_ne!(run(&Scenario::chaos(), 7).trace, run(&Scenario::chaos(), 8).trace);
+}
+
+#[test]
+fn calm_networks_make_blocks_and_no_view_changes() {
+    let reports = play(&Scenario::calm(), 0..300);
+    assert_eq!(sum(&reports, |report| report.view_changes), 0);
+    // 50 blocks at 50 ms, and what starting takes.
+    assert!(reports.iter().all(|report| report.virtual_ms < 6_000));
+}
+
+#[test]
+fn an_idle_chain_does_nothing() {
+    for report in play(&Scenario::idle(), 0..20) {
+        assert_eq!((report.heights, report.view_changes), (0, 0), "{report}");
+    }
+}
+
+#[test]
+fn an_idle_chain_makes_empty_blocks_at_their_interval() {
+    let scenario = Scenario { empty_block_interval_ms: 10_000, ..Scenario::idle() };
+    for report in play(&scenario, 0..20) {
+        assert_eq!(report.view_changes, 0, "{report}");
+        assert!((11..=12).contains(&report.heights), "{report}");
+    }
+}
+
+#[test]
+fn bursts_of_work_leave_no_view_changes_behind() {
+    let scenario = Scenario { load: Load::Every(3_000), goal: Goal::Time(60_000), ..Scenario::calm() };
+    for report in play(&scenario, 0..50) {
+        assert_eq!(report.view_changes, 0, "{report}");
+        assert!((19..=21).contains(&report.heights), "one block for each: {report}");
+    }
+}
+
+#[test]
+fn lossy_networks() {
+    play(&Scenario::lossy(), 0..60);
+}
+
+#[test]
+fn a_dead_third_minus_one() {
+    play(&Scenario::dead_third(), 0..60);
+}
+
+#[test]
+fn crashes_and_restarts() {
+    let reports = play(&Scenario::crashes(), 0..60);
+    assert!(sum(&reports, |report| report.crashes) > 400);
+}
+
+#[test]
+fn all_at_once() {
+    play(&Scenario::blackouts(), 0..60);
+}
+
+#[test]
+fn wiped_validators() {
+    play(&Scenario::wiped(), 0..60);
+}
+
+#[test]
+fn restored_backups() {
+    play(&Scenario::rolled_back(), 0..60);
+}
+
+#[test]
+fn partitions() {
+    play(&Scenario::partitions(), 0..60);
+}
+
+#[test]
+fn twins_are_found_and_agreement_holds() {
+    let reports = play(&Scenario::twins(), 0..60);
+    let found = sum(&reports, |report| report.accused);
+    assert!(found >= 40, "evidence in {found} of 60 runs");
+}
+
+#[test]
+fn everything_at_once() {
+    play(&Scenario::chaos(), 0..60);
+}
+
+#[test]
+fn thousands_of_heights() {
+    let scenario = Scenario { goal: Goal::Heights(2_000), ..Scenario::calm() };
+    let report = play(&scenario, 1..2).remove(0);
+    assert!(report.heights >= 2_000 && report.view_changes == 0);
+}
