@@ -78,7 +78,7 @@ impl Head {
     }
 
     /// The genesis block's time is its timestamp; it has no seal.
-    fn new(hash: B256, header: &Header, seal: &Seal) -> Self {
+    pub(crate) fn new(hash: B256, header: &Header, seal: &Seal) -> Self {
         let Header { number, timestamp, state_root, .. } = *header;
         let time_ms = if number == 0 { timestamp.saturating_mul(1000) } else { seal.time_ms };
         Self { number, hash, time_ms, timestamp, state_root }

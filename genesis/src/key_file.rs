@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Secret {
 impl SecretKey {
     /// Reads a key file. Refuses one that others than its owner have access to.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let text = read_private(path)?;
+        let text = read_private_file(path)?;
         let format = |error: serde_json::Error| KeyFileError::Format {
             path: path.to_owned(),
             line: error.line(),
@@ -237,9 +237,9 @@ impl SecretKey {
     }
 }
 
-/// The bytes of a regular file that only its owner has access to. Looks at the opened file, not at
-/// the path, so that it cannot be exchanged in between.
-fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+/// The bytes of a regular file that only its owner has access to, for secrets of any kind. Looks at the
+/// opened file, not at the path, so that it cannot be exchanged in between.
+pub fn read_private_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => KeyFileError::Missing { path: path.to_owned() },
         _ => KeyFileError::Io { path: path.to_owned(), action: "read", source },

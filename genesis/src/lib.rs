@@ -34,7 +34,7 @@ mod validate;
 mod weight;
 
 pub use development::{DEV_BALANCE_ETHER, DEV_CHAIN_ID, DEV_MNEMONIC, DevAccount, dev_accounts};
-pub use key_file::KeyFileError;
+pub use key_file::{KeyFileError, read_private_file};
 pub use keys::{EntropyError, SecretKey};
 pub use load::{GenesisError, MAX_GENESIS_BYTES};
 pub use plan::{DEFAULT_GAS_LIMIT, DEFAULT_P2P_PORT, NetworkPlan, NodeKeys, PlanError, default_chain_config};

@@ -49,6 +49,16 @@ impl Home {
     pub fn data(&self) -> PathBuf {
         self.0.join("data")
     }
+
+    /// `data/chain`: the database with final blocks and the state.
+    pub fn chain(&self) -> PathBuf {
+        self.data().join("chain")
+    }
+
+    /// `data/wal`: the consensus log of a validator.
+    pub fn wal(&self) -> PathBuf {
+        self.data().join("wal")
+    }
 }
 
 impl std::fmt::Display for Home {

@@ -246,7 +246,7 @@ fn load_validator(
 }
 
 async fn open_chain(config: &NodeConfig, genesis: &Arc<Genesis>) -> Result<Arc<Chain>> {
-    let (path, genesis, options) = (config.home.data().join("chain"), genesis.clone(), config.chain_options());
+    let (path, genesis, options) = (config.home.chain(), genesis.clone(), config.chain_options());
     let opened = tokio::task::spawn_blocking(move || Chain::open(&path, &genesis, &options)).await?;
     Ok(Arc::new(opened?))
 }

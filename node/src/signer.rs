@@ -105,6 +105,18 @@ impl SignerMark {
         File::open(data).and_then(|folder| folder.sync_all()).map_err(io)
     }
 
+    /// Reads the mark in a data folder, for whoever only wants to look. `None`: there is none.
+    ///
+    /// # Errors
+    /// When the file is damaged or of another chain.
+    pub fn load(data: &Path, genesis: Hash) -> Result<Option<Self>, SignerError> {
+        let path = data.join(FILE);
+        match read_mark(&path, genesis) {
+            Err(SignerError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            mark => mark.map(Some),
+        }
+    }
+
     fn slot(&self) -> u64 {
         self.sequence % 2 * SLOT_BYTES as u64
     }
@@ -369,6 +381,8 @@ mod tests {
         SignerMark::create(dir.path(), GENESIS).unwrap();
         assert!(matches!(SignerMark::create(dir.path(), GENESIS), Err(SignerError::Exists(_))));
         assert_eq!(open(dir.path()).found().unwrap().mark, (View(0), 0));
+        assert_eq!(SignerMark::load(dir.path(), GENESIS).unwrap().unwrap().mark, (View(0), 0));
+        assert!(SignerMark::load(&dir.path().join("none"), GENESIS).unwrap().is_none());
         let error = Signer::open(dir.path(), SecretKey::generate().unwrap(), Hash([8; 32])).unwrap_err();
         assert!(matches!(error, SignerError::OtherChain { .. }), "{error}");
     }

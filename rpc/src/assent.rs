@@ -1,5 +1,5 @@
-//! The namespace `assent`: the node's status, validators, and the certificates that make blocks
-//! final.
+//! The namespace `assent`: the node's status, validators, seals, and the certificates that make
+//! blocks final.
 //!
 //! Unlike in `eth`, numbers are JSON numbers here; see `status` for weights.
 
@@ -21,6 +21,7 @@ use crate::{
 pub(crate) fn register(methods: &mut Registrar) {
     methods.quick("assent_status", 0, status);
     methods.blocking("assent_validators", 1, validators);
+    methods.blocking("assent_getSeal", 1, seal);
     methods.blocking("assent_getCertificate", 1, certificate);
 }
 
@@ -98,6 +99,40 @@ fn validator_set(api: &Api, block: &FinalHeader) -> Result<ValidatorSet, CallErr
         )));
     }
     Ok(set)
+}
+
+/// What consensus added to a block; the header's `extraData` is its hash.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RpcSeal {
+    epoch: u64,
+    view: u64,
+    /// Index of the validator that proposed the block.
+    proposer: u16,
+    /// Its name in the genesis file.
+    proposer_name: Option<String>,
+    /// When it was proposed, in milliseconds since 1970.
+    timestamp_ms: u64,
+    parent_certificate: B256,
+    validator_set: B256,
+    evidence: Vec<Bytes>,
+}
+
+/// The seal of a block; null for block 0, which has none, and for blocks that do not exist.
+fn seal(api: &Api, args: &Args) -> Result<Option<RpcSeal>, CallError> {
+    let block = Reader::new(api).header(args.block(0)?)?;
+    let Some(FinalHeader { seal, .. }) = block.filter(|block| block.header.number > 0) else { return Ok(None) };
+    let spec = api.backend.genesis.validator(ValidatorIndex(seal.proposer));
+    Ok(Some(RpcSeal {
+        epoch: seal.epoch,
+        view: seal.view,
+        proposer: seal.proposer,
+        proposer_name: spec.map(|spec| spec.name.clone()),
+        timestamp_ms: seal.time_ms,
+        parent_certificate: seal.parent_certificate,
+        validator_set: seal.validator_set,
+        evidence: seal.evidence,
+    }))
 }
 
 /// A certificate with what a person or a light client needs to check it.

@@ -119,32 +119,48 @@ pub(crate) enum Opened {
     Existing(Store, StoredHead),
 }
 
+/// Whether `directory`, which may not exist, holds a database; an error if it holds something else.
+pub(super) fn holds_database(directory: &Path) -> Result<bool, OpenError> {
+    if open::database_exists(directory)? {
+        return Ok(true);
+    }
+    let file = |source| StorageError::File { path: directory.to_owned(), source };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(file)?,
+    };
+    for entry in entries {
+        let name = entry.map_err(file)?.file_name();
+        if !name.to_str().is_some_and(open::precedes_creation) {
+            let reason = format!("it has no file CURRENT, but others, such as {name:?}");
+            return Err(OpenError::Foreign { directory: directory.to_owned(), reason });
+        }
+    }
+    Ok(false)
+}
+
 impl Store {
     /// Opens the database in `directory`, which is created if it does not exist, and checks that
     /// it is one of the chain with this genesis hash.
     pub(crate) fn open(directory: &Path, genesis: B256) -> Result<Opened, OpenError> {
         let file = |source| StorageError::File { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(file)?;
-        if !open::database_exists(directory)? {
-            for entry in fs::read_dir(directory).map_err(file)? {
-                let name = entry.map_err(file)?.file_name();
-                if !name.to_str().is_some_and(open::precedes_creation) {
-                    let reason = format!("it has no file CURRENT, but others, such as {name:?}");
-                    return Err(OpenError::Foreign { directory: directory.to_owned(), reason });
-                }
-            }
+        if !holds_database(directory)? {
             return Ok(Opened::New(Self::open_database(directory, true)?));
         }
         let store = Self::open_database(directory, false)?;
-        match store.check(genesis)? {
-            Some(head) => Ok(Opened::Existing(store, head)),
+        match store.identify(genesis)? {
+            Some(head) => {
+                store.check_recent(&head)?;
+                Ok(Opened::Existing(store, head))
+            }
             None => Ok(Opened::New(store)),
         }
     }
 
-    /// The head of a sound database; `None` if its creation was interrupted before the genesis
-    /// block, which is the first thing that is ever written.
-    fn check(&self, genesis: B256) -> Result<Option<StoredHead>, OpenError> {
+    /// The head of a database of this format and chain; `None` if its creation was interrupted
+    /// before the genesis block, which is the first thing that is ever written.
+    pub(super) fn identify(&self, genesis: B256) -> Result<Option<StoredHead>, OpenError> {
         let Some(format) = self.get(schema::META, schema::META_FORMAT)? else {
             self.check_is_empty()?;
             return Ok(None);
@@ -166,11 +182,14 @@ impl Store {
             }
             None => return Err(self.damaged("the genesis hash is missing".into())),
         }
-        let head = self.head()?.ok_or_else(|| self.damaged("the head is missing".into()))?;
-        self.check_durable(&head)?;
-        self.check_head(&head)?;
-        self.check_links(&head)?;
-        Ok(Some(head))
+        Ok(Some(self.head()?.ok_or_else(|| self.damaged("the head is missing".into()))?))
+    }
+
+    /// The quick look at a database with this head.
+    pub(super) fn check_recent(&self, head: &StoredHead) -> Result<(), OpenError> {
+        self.check_durable(head)?;
+        self.check_head(head)?;
+        self.check_links(head)
     }
 
     fn check_is_empty(&self) -> Result<(), OpenError> {

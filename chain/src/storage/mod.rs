@@ -6,7 +6,8 @@
 //! loss of power took from here. [`Store::sync`] makes everything so far durable.
 //!
 //! What is stored where, byte by byte, is in [`schema`]. [`check`] decides at start-up whether a
-//! database is sound and of this chain; nothing here ever repairs one.
+//! database is sound and of this chain; nothing here ever repairs one. [`inspect`] reads a database
+//! that no node uses, and checks all of it.
 //!
 //! Only the final state is stored, one version of each thing. Views of it that stay the same while
 //! blocks become final are the business of [`crate::state`].
@@ -15,6 +16,8 @@ mod cache;
 mod check;
 mod commit;
 mod durable;
+mod inspect;
+mod inspect_state;
 mod open;
 mod read;
 mod schema;
@@ -29,6 +32,8 @@ use cache::CodeCache;
 pub use check::OpenError;
 pub(crate) use check::Opened;
 pub(crate) use commit::BlockWrite;
+pub use inspect::{BlockDamage, CheckedBlock, ColumnSize, StoredChain};
+pub use inspect_state::{CheckedState, StateDamage};
 pub use read::TransactionPosition;
 
 /// The stored data could not be read or written.

@@ -34,12 +34,27 @@ impl Store {
         if !create {
             check_columns(&options, directory)?;
         }
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let columns = COLUMNS.iter().map(|name| ColumnFamilyDescriptor::new(*name, column_options(name, &cache)));
-        let db = DB::open_cf_descriptors(&options, directory, columns)
-            .map_err(|error| OpenError::from_rocksdb(directory, error))?;
+        let db = DB::open_cf_descriptors(&options, directory, column_descriptors());
+        Self::opened(directory, db)
+    }
+
+    /// Opens the database in `directory` without writing anything. Nobody else may have it open.
+    pub(super) fn open_read_only(directory: &Path) -> Result<Self, OpenError> {
+        let options = database_options();
+        check_columns(&options, directory)?;
+        let db = DB::open_cf_descriptors_read_only(&options, directory, column_descriptors(), false);
+        Self::opened(directory, db)
+    }
+
+    fn opened(directory: &Path, db: Result<DB, rocksdb::Error>) -> Result<Self, OpenError> {
+        let db = db.map_err(|error| OpenError::from_rocksdb(directory, error))?;
         Ok(Self { db, directory: directory.to_owned(), codes: CodeCache::default(), synced: Mutex::new(None) })
     }
+}
+
+fn column_descriptors() -> impl Iterator<Item = ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+    COLUMNS.iter().map(move |name| ColumnFamilyDescriptor::new(*name, column_options(name, &cache)))
 }
 
 /// Whether `directory` holds a RocksDB database, whatever is in it.

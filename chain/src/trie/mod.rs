@@ -21,6 +21,7 @@ mod proof;
 mod prune;
 mod state;
 mod update;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,19 @@
 //! Exit codes: 0 done, 1 it did not work, 2 it was called wrongly (flags, configuration). Results go
 //! to standard output, everything else to standard error.
 
+mod amount;
+mod db;
 mod folder;
 mod genesis;
 mod init;
 mod keys;
+mod query;
 mod stake;
 mod start;
 mod status;
+mod table;
 mod testnet;
+mod tx;
 
 use std::{
     io::{self, Write},
@@ -68,6 +73,9 @@ enum Command {
     Status(status::StatusArgs),
     Keys(keys::KeysArgs),
     Genesis(genesis::GenesisArgs),
+    Query(query::QueryArgs),
+    Tx(tx::TxArgs),
+    Db(db::DbArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -95,6 +103,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Status(args) => runtime()?.block_on(status::run(args))?,
         Command::Keys(args) => keys::run(args)?,
         Command::Genesis(args) => genesis::run(args)?,
+        Command::Query(args) => runtime()?.block_on(query::run(args))?,
+        Command::Tx(args) => return runtime()?.block_on(tx::run(args)),
+        Command::Db(args) => db::run(args)?,
         Command::Bench(args) => {
             let complete = runtime()?.block_on(bench::run(args))?;
             return Ok(ExitCode::from(u8::from(!complete)));

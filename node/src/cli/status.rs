@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH: Duration = Duration::from_secs(1);
 
 /// JSON-RPC's code for a method that does not exist.
-const METHOD_NOT_FOUND: i64 = -32601;
+pub(super) const METHOD_NOT_FOUND: i64 = -32601;
 
 #[derive(Debug, Args)]
 #[command(
@@ -85,17 +85,20 @@ async fn look(node: &JsonRpc, json: bool) -> Result<String> {
 }
 
 /// What may be the matter, and what to try.
-fn explain(node: &JsonRpc, error: CallError) -> anyhow::Error {
+pub(super) fn explain(node: &JsonRpc, error: CallError) -> anyhow::Error {
     match error {
         CallError::Unreachable { .. } => anyhow!(
             "{error}\n\
              Is the node running? Start it with assent start --home DIR, or a network with assent devnet.\n\
              Does it listen there? --rpc URL asks another address (rpc.listen in its config.toml)."
         ),
-        CallError::Refused { error, .. } if error.code == METHOD_NOT_FOUND => anyhow!(
-            "{} knows no assent_status: it is no Assent node, or its rpc.namespaces leave out \"assent\"",
-            node.url()
-        ),
+        CallError::Refused { error, method, .. } if error.code == METHOD_NOT_FOUND => {
+            let namespace = method.split('_').next().unwrap_or_default();
+            anyhow!(
+                "{} knows no {method}: it is no Assent node, or its rpc.namespaces leave out \"{namespace}\"",
+                node.url()
+            )
+        }
         error => error.into(),
     }
 }
@@ -190,7 +193,7 @@ fn silence(validator: &SilentValidator) -> String {
 }
 
 /// A length of time as people say it: one unit up to a minute, two above.
-fn ago(time: Duration) -> String {
+pub(super) fn ago(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..10 => format!("{:.1} s", time.as_secs_f64()),

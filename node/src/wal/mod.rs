@@ -50,6 +50,17 @@ pub struct Replay {
     pub torn_bytes: u64,
 }
 
+/// A log that is only looked at.
+#[derive(Debug)]
+pub struct WalContents {
+    /// The number of files; more than one after a crash while a new one was begun.
+    pub segments: usize,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// What stands in the one that counts.
+    pub replay: Replay,
+}
+
 /// The open log.
 #[derive(Debug)]
 pub struct Wal {
@@ -95,6 +106,33 @@ impl Wal {
         }
         let segment = begin(folder, 1, genesis, None, &[])?;
         Ok((Self { folder: folder.to_owned(), genesis, segment, full_at: SEGMENT_BYTES }, Replay::default()))
+    }
+
+    /// Reads the log of a folder as [`Self::open`] would, and changes nothing. `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn read(folder: &Path, genesis: Hash) -> Result<Option<WalContents>, WalError> {
+        let io = |source| WalError::Io { path: folder.to_owned(), source };
+        if !folder.try_exists().map_err(io)? {
+            return Ok(None);
+        }
+        let mut numbers = segment_numbers(folder).map_err(io)?;
+        let segments = numbers.len();
+        let length = |number: &u64| fs::metadata(segment_path(folder, *number)).map(|file| file.len());
+        let bytes = numbers.iter().map(length).sum::<io::Result<u64>>().map_err(io)?;
+        while let Some(number) = numbers.pop() {
+            let path = segment_path(folder, number);
+            match Segment::read(&path, number, genesis) {
+                Ok(found) => {
+                    let replay = sort_records(found.records, found.torn_bytes);
+                    return Ok(Some(WalContents { segments, bytes, replay }));
+                }
+                Err(SegmentError::Incomplete) if !numbers.is_empty() => {}
+                Err(source) => return Err(WalError::Segment { path, source }),
+            }
+        }
+        Ok(None)
     }
 
     /// Appends a record of the state machine; durable after the next [`Self::sync`].
@@ -301,6 +339,26 @@ mod tests {
         let (_, replay) = Wal::open(dir.path(), GENESIS).unwrap();
         assert_eq!(replay.records, [b"one".to_vec()]);
         assert_eq!(segment_numbers(dir.path()).unwrap(), [1]);
+    }
+
+    #[test]
+    fn reading_finds_what_opening_would_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Wal::read(&dir.path().join("none"), GENESIS).unwrap().is_none());
+        assert!(Wal::read(dir.path(), GENESIS).unwrap().is_none());
+        filled(dir.path(), &[b"one", b"two"]);
+        let path = file(dir.path());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.truncate(bytes.len() - 1);
+        fs::write(&path, &bytes).unwrap();
+        File::create(segment_path(dir.path(), 2)).unwrap().write_all(&bytes[..20]).unwrap();
+        let contents = Wal::read(dir.path(), GENESIS).unwrap().unwrap();
+        assert_eq!((contents.segments, contents.bytes), (2, bytes.len() as u64 + 20));
+        assert_eq!(contents.replay.records, [b"one".to_vec()]);
+        assert!(contents.replay.torn_bytes > 0);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(segment_numbers(dir.path()).unwrap(), [1, 2]);
+        assert!(Wal::read(dir.path(), Hash([8; 32])).is_err());
     }
 
     #[test]

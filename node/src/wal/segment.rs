@@ -67,6 +67,8 @@ pub enum SegmentError {
 /// What a segment held.
 pub(super) struct Found {
     pub(super) records: Vec<Vec<u8>>,
+    /// Bytes up to the end of the last record.
+    pub(super) length: u64,
     pub(super) torn_bytes: u64,
 }
 
@@ -133,19 +135,24 @@ impl Segment {
         self.number
     }
 
-    /// Reads a segment, mends a torn tail, refuses anything else, and opens it for appending.
-    pub(super) fn open(path: &Path, number: u64, genesis: Hash) -> Result<(Self, Found), SegmentError> {
+    /// Reads a segment and changes nothing. Refuses what is damaged anywhere but at its torn tail.
+    pub(super) fn read(path: &Path, number: u64, genesis: Hash) -> Result<Found, SegmentError> {
         let mut bytes = Vec::new();
         File::open(path)?.read_to_end(&mut bytes)?;
         check_header(&bytes, number, genesis)?;
         let (records, end) = read_records(&bytes, number)?;
-        let torn_bytes = (bytes.len() - end) as u64;
+        Ok(Found { records, length: end as u64, torn_bytes: (bytes.len() - end) as u64 })
+    }
+
+    /// Reads a segment, mends a torn tail, refuses anything else, and opens it for appending.
+    pub(super) fn open(path: &Path, number: u64, genesis: Hash) -> Result<(Self, Found), SegmentError> {
+        let found = Self::read(path, number, genesis)?;
         let file = OpenOptions::new().append(true).open(path)?;
-        if torn_bytes > 0 {
-            file.set_len(end as u64)?;
+        if found.torn_bytes > 0 {
+            file.set_len(found.length)?;
             file.sync_all()?;
         }
-        Ok((Self { file, number, length: end as u64 }, Found { records, torn_bytes }))
+        Ok((Self { file, number, length: found.length }, found))
     }
 }
 
