@@ -42,7 +42,7 @@ impl fmt::Debug for StoredChain {
 #[derive(Debug, thiserror::Error)]
 pub enum BlockDamage {
     /// Something is not there.
-    #[error("block {number}: the {part} is missing")]
+    #[error("block {number}: {part}: missing")]
     Missing {
         /// Which block.
         number: u64,

@@ -24,7 +24,7 @@ fn closed(genesis: &Genesis) -> std::sync::Arc<tempfile::TempDir> {
 }
 
 /// Changes the database behind the chain's back.
-fn edit(path: &Path, change: impl FnOnce(&DB)) {
+pub fn edit(path: &Path, change: impl FnOnce(&DB)) {
     let options = Options::default();
     let names = DB::list_cf(&options, path).unwrap();
     let columns = names.iter().map(|name| ColumnFamilyDescriptor::new(name, Options::default()));

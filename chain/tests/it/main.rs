@@ -9,6 +9,7 @@ mod calls;
 mod damage;
 mod encoding;
 mod forks;
+mod inspection;
 mod lifecycle;
 mod random;
 mod state;

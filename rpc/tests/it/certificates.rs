@@ -1,4 +1,4 @@
-//! `assent_validators` and `assent_getCertificate`.
+//! `assent_validators`, `assent_getSeal` and `assent_getCertificate`.
 
 use alloy_primitives::{Bytes, hex};
 use serde_json::{Value, json};
@@ -44,4 +44,24 @@ async fn a_certificate_names_its_signers() {
     assert_eq!(node.result("assent_getCertificate", json!([])).await, answer);
     assert_eq!(node.result("assent_getCertificate", json!([block.hash()])).await, answer);
     assert_eq!(node.result("assent_getCertificate", json!(["earliest"])).await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_seal_names_the_proposer() {
+    let node = Node::start().await;
+    let block = node.block(&[]).await;
+    let seal = block.block().seal();
+    let answer = node.result("assent_getSeal", json!(["0x1"])).await;
+    assert_eq!(
+        answer,
+        json!({
+            "epoch": 0, "view": 1, "proposer": 0, "proposerName": "node0", "timestampMs": seal.time_ms,
+            "parentCertificate": seal.parent_certificate, "validatorSet": seal.validator_set, "evidence": [],
+        })
+    );
+    assert_eq!(node.result("assent_getSeal", json!([])).await, answer);
+    assert_eq!(node.result("assent_getSeal", json!([block.hash()])).await, answer);
+    for params in [json!(["earliest"]), json!(["0x63"])] {
+        assert_eq!(node.result("assent_getSeal", params).await, Value::Null);
+    }
 }
