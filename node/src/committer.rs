@@ -49,7 +49,10 @@ impl Committer {
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let (failure, failed) = watch::channel(None);
         std::thread::Builder::new().name("committer".into()).spawn(move || {
-            if let Err(error) = work(&chain, receiver) {
+            let outcome = work(&chain, receiver);
+            // Before `failure`, whose end tells that this thread no longer has the chain.
+            drop(chain);
+            if let Err(error) = outcome {
                 tracing::error!(target: "assent::chain", %error, "a final block could not be written");
                 failure.send_replace(Some(error.to_string()));
             }
@@ -83,6 +86,14 @@ impl Committer {
         let (reply, done) = oneshot::channel();
         self.jobs.send(Job::Flush(reply)).await.map_err(|_| Ended)?;
         done.await.map_err(|_| Ended)
+    }
+
+    /// Waits until the thread has let go of the chain, which it does when the last committer is gone. A process
+    /// that ends while a thread closes the database crashes: RocksDB's own globals are gone first.
+    pub async fn close(self) {
+        let Self { jobs, mut failed } = self;
+        drop(jobs);
+        while failed.changed().await.is_ok() {}
     }
 
     /// Resolves when the thread has failed, with the reason.

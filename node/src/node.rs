@@ -192,6 +192,7 @@ impl Node {
         if let Some(metrics) = self.metrics.take() {
             metrics.stop().await;
         }
+        self.committer.close().await;
         tracing::info!(target: "assent::node", "stopped");
     }
 }
