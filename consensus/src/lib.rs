@@ -28,7 +28,7 @@ pub use message::{
     Fetch, MAX_CARRIED, MAX_CERTIFICATE_BYTES, MAX_FETCHED_VIEWS, MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, Message,
     Proposal, ReadBlock, Status,
 };
-pub use quorum::is_quorum;
+pub use quorum::{is_quorum, least_quorum};
 pub use record::Record;
 pub use rotation::MAX_CYCLE;
 pub use types::{BlockInfo, Epoch, Hash, Height, PublicKey, Signature, ValidatorIndex, View, Weight};

@@ -9,6 +9,12 @@ pub const fn is_quorum(weight: u128, total: u128) -> bool {
     3 * weight > 2 * total
 }
 
+/// The least weight that is a quorum of a positive `total`: for people who ask how much is needed.
+#[must_use]
+pub const fn least_quorum(total: u128) -> u128 {
+    2 * total / 3 + 1
+}
+
 /// Whether the rest of the weight cannot be a quorum any more once `weight` is taken away (SPEC rule Q).
 #[must_use]
 pub(crate) const fn blocks_quorum(weight: u128, total: u128) -> bool {
@@ -40,6 +46,14 @@ mod tests {
         ];
         for (weight, total, expected) in table {
             assert_eq!(is_quorum(weight, total), expected, "{weight} of {total}");
+        }
+    }
+
+    #[test]
+    fn rule_q1_the_least_quorum_is_one_and_less_is_none() {
+        for total in [1, 2, 3, 4, 6, 99, 100, 101, u128::from(i64::MAX as u64)] {
+            let least = least_quorum(total);
+            assert!(is_quorum(least, total) && !is_quorum(least - 1, total) && least <= total, "{total}");
         }
     }
 

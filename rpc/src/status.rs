@@ -10,6 +10,7 @@
 //! status was taken, so that no reader needs this node's clock.
 
 use alloy_primitives::B256;
+use assent_consensus::least_quorum;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The state of a node as it sees itself, and of its peers as it hears them.
@@ -98,8 +99,7 @@ pub struct QuorumStatus {
 impl QuorumStatus {
     /// The status of a set with weight `total` of which `heard` answers.
     pub fn new(total: u64, heard: u64) -> Self {
-        // The least w with 3 * w > 2 * W. It fits u64 because it is at most W for W > 0.
-        let needed = u64::try_from(u128::from(total) * 2 / 3 + 1).unwrap_or(u64::MAX);
+        let needed = u64::try_from(least_quorum(u128::from(total))).unwrap_or(u64::MAX);
         Self { total, heard, needed, missing: needed.saturating_sub(heard) }
     }
 }
