@@ -90,6 +90,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Bytes that are not read yet.
+    pub(crate) const fn remaining(&self) -> usize {
+        self.0.len()
+    }
+
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(field, N)?);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 
-use crate::memo::Memo;
 use crate::rotation::Rotation;
+use crate::sim::ideal::Secrets;
 use crate::{Epoch, Hash, PublicKey, ValidatorIndex, View, Weight, is_quorum};
 
 /// Most validators in a set. Certificates grow with it (64 bytes each), and every validator speaks with
@@ -65,7 +65,8 @@ pub struct ValidatorSet {
     positions: BTreeMap<PublicKey, ValidatorIndex>,
     total: Weight,
     rotation: Rotation,
-    memo: Option<Arc<Memo>>,
+    /// The simulator's signatures, in place of real ones.
+    ideal: Option<Arc<Secrets>>,
 }
 
 impl ValidatorSet {
@@ -100,12 +101,12 @@ impl ValidatorSet {
         }
         let weights: Vec<u64> = validators.iter().map(|v| v.weight.0).collect();
         let rotation = Rotation::new(&weights);
-        Ok(Self { epoch, validators, verifying, positions, total, rotation, memo: None })
+        Ok(Self { epoch, validators, verifying, positions, total, rotation, ideal: None })
     }
 
-    /// The same set, which with all its clones verifies each signature once.
-    pub(crate) fn with_memo(mut self) -> Self {
-        self.memo = Some(Arc::default());
+    /// The same set with ideal signatures: for the simulator alone.
+    pub(crate) fn with_ideal_signatures(mut self, secrets: Arc<Secrets>) -> Self {
+        self.ideal = Some(secrets);
         self
     }
 
@@ -194,25 +195,15 @@ impl ValidatorSet {
         Hash(hasher.finalize().into())
     }
 
-    /// Makes a signature known that its own key has just made: it needs no verification.
-    pub(crate) fn signed(&self, signer: ValidatorIndex, message: &[u8], signature: &crate::Signature) {
-        if let Some(memo) = &self.memo {
-            memo.check(signer, message, signature, || true);
-        }
-    }
-
     /// Verifies one signature by one member: the only signature predicate of the protocol
     /// (`verify_strict`: no malleable encodings, no keys of small order).
     #[must_use]
     pub fn verify(&self, signer: ValidatorIndex, message: &[u8], signature: &crate::Signature) -> bool {
-        let verify = || {
-            let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-            self.verifying.get(signer.position()).is_some_and(|key| key.verify_strict(message, &signature).is_ok())
-        };
-        match &self.memo {
-            Some(memo) => memo.check(signer, message, signature, verify),
-            None => verify(),
+        if let Some(secrets) = &self.ideal {
+            return secrets.verify(signer, message, signature);
         }
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        self.verifying.get(signer.position()).is_some_and(|key| key.verify_strict(message, &signature).is_ok())
     }
 }
 

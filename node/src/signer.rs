@@ -1,28 +1,18 @@
 //! The signer: signs ballots of strictly rising (view, step) and remembers the last ones in a file of its own,
 //! so that no fault of log, program or operator makes it contradict itself (SPEC rule S).
 //!
-//! The file `signer.mark` has two slots of 1,024 bytes that are written in turn, so that a torn write leaves the other:
-//!
-//! ```text
-//! "ASSENT-MARK/1\n" (14)  sequence u64  genesis hash (32)  floor view u64, step u8  mark view u64, step u8
-//! votes u8, at most 4, each: epoch u64, view u64, phase u8, block (32), signature (64)   SHA-256 of all before (32)
-//! ```
-//! `mark` is the last ballot signed. `floor` is the mark whose log records were durable when the slot was written: a log
-//! that ends below it has lost votes. The last ballots are kept with their signatures, because the log is synced at
-//! the same time as this file and a crash may leave it one step behind.
+//! The bytes of the file `signer.mark` are those of [`assent_consensus::mark`].
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use assent_consensus::{Ballot, Epoch, Hash, Phase, Signature, View};
+use assent_consensus::mark::MarkError;
+pub use assent_consensus::mark::SignerMark;
+use assent_consensus::{Ballot, Hash, Signature, View};
 use assent_genesis::SecretKey;
-use sha2::{Digest, Sha256};
 
-const MAGIC: &[u8; 14] = b"ASSENT-MARK/1\n";
-const SLOT_BYTES: usize = 1024;
-const MAX_KEPT: usize = 4;
 const FILE: &str = "signer.mark";
 const LOCK: &str = "signer.lock";
 
@@ -73,104 +63,39 @@ pub enum SignerError {
     },
 }
 
-/// What the mark file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignerMark {
-    sequence: u64,
-    /// The log was durable up to here.
-    pub floor: Mark,
-    /// The last ballot signed.
-    pub mark: Mark,
-    /// The last ballots with their signatures, oldest first.
-    pub kept: Vec<(Ballot, Signature)>,
+/// Writes the first mark of a validator that has never signed: `init` and `testnet` do this once, beside
+/// the key. A node that has its key but no mark takes itself for one that lost its disk.
+///
+/// # Errors
+/// When there is one already, or the file cannot be written.
+pub fn create_mark(data: &Path, genesis: Hash) -> Result<(), SignerError> {
+    let path = data.join(FILE);
+    let io = |source| SignerError::Io { path: path.clone(), source };
+    fs::create_dir_all(data).map_err(io)?;
+    let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(SignerError::Exists(path)),
+        other => other.map_err(io)?,
+    };
+    write_slot(&mut SignerMark::new(), &file, &genesis).map_err(io)?;
+    file.sync_all().map_err(io)?;
+    File::open(data).and_then(|folder| folder.sync_all()).map_err(io)
 }
 
-impl SignerMark {
-    /// Writes the first mark of a validator that has never signed: `init` and `testnet` do this once, beside
-    /// the key. A node that has its key but no mark takes itself for one that lost its disk.
-    ///
-    /// # Errors
-    /// When there is one already, or the file cannot be written.
-    pub fn create(data: &Path, genesis: Hash) -> Result<(), SignerError> {
-        let path = data.join(FILE);
-        let io = |source| SignerError::Io { path: path.clone(), source };
-        fs::create_dir_all(data).map_err(io)?;
-        let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(SignerError::Exists(path)),
-            other => other.map_err(io)?,
-        };
-        let first = Self { sequence: 1, floor: (View(0), 0), mark: (View(0), 0), kept: Vec::new() };
-        first.write(&file, &genesis).map_err(io)?;
-        file.sync_all().map_err(io)?;
-        File::open(data).and_then(|folder| folder.sync_all()).map_err(io)
+/// Reads the mark in a data folder, for whoever only wants to look. `None`: there is none.
+///
+/// # Errors
+/// When the file is damaged or of another chain.
+pub fn load_mark(data: &Path, genesis: Hash) -> Result<Option<SignerMark>, SignerError> {
+    let path = data.join(FILE);
+    match read_mark(&path, genesis) {
+        Err(SignerError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        mark => mark.map(Some),
     }
+}
 
-    /// Reads the mark in a data folder, for whoever only wants to look. `None`: there is none.
-    ///
-    /// # Errors
-    /// When the file is damaged or of another chain.
-    pub fn load(data: &Path, genesis: Hash) -> Result<Option<Self>, SignerError> {
-        let path = data.join(FILE);
-        match read_mark(&path, genesis) {
-            Err(SignerError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            mark => mark.map(Some),
-        }
-    }
-
-    fn slot(&self) -> u64 {
-        self.sequence % 2 * SLOT_BYTES as u64
-    }
-
-    fn write(&self, file: &File, genesis: &Hash) -> io::Result<()> {
-        let mut bytes = [&MAGIC[..], &self.sequence.to_be_bytes(), &genesis.0].concat();
-        for (view, step) in [self.floor, self.mark] {
-            bytes.extend(view.0.to_be_bytes());
-            bytes.push(step);
-        }
-        bytes.push(u8::try_from(self.kept.len()).map_err(io::Error::other)?);
-        for (ballot, signature) in &self.kept {
-            bytes.extend(ballot.epoch.0.to_be_bytes());
-            bytes.extend(ballot.view.0.to_be_bytes());
-            bytes.push(ballot.phase as u8);
-            bytes.extend(ballot.block.0);
-            bytes.extend(signature.0);
-        }
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        bytes.extend(digest);
-        bytes.resize(SLOT_BYTES, 0);
-        file.write_all_at(&bytes, self.slot())
-    }
-
-    /// Reads one slot: the mark and the genesis hash it belongs to.
-    fn read(bytes: &[u8]) -> Option<(Self, Hash)> {
-        let mut rest = bytes.strip_prefix(MAGIC)?;
-        let mut take = |count: usize| -> Option<&[u8]> {
-            let (head, tail) = rest.split_at_checked(count)?;
-            rest = tail;
-            Some(head)
-        };
-        let number = |bytes: &[u8]| bytes.try_into().ok().map(u64::from_be_bytes);
-        let sequence = number(take(8)?)?;
-        let genesis = Hash(take(32)?.try_into().ok()?);
-        let mut mark = || Some((View(number(take(8)?)?), *take(1)?.first()?));
-        let (floor, last) = (mark()?, mark()?);
-        let count = usize::from(*take(1)?.first()?);
-        let mut kept = Vec::new();
-        for _ in 0..count.min(MAX_KEPT) {
-            let (epoch, view) = (Epoch(number(take(8)?)?), View(number(take(8)?)?));
-            let phase = match take(1)?.first()? {
-                0 => Phase::Propose,
-                1 => Phase::Prepare,
-                2 => Phase::Commit,
-                _ => Phase::ViewChange,
-            };
-            let block = Hash(take(32)?.try_into().ok()?);
-            kept.push((Ballot { epoch, view, phase, block }, Signature(take(64)?.try_into().ok()?)));
-        }
-        let covered = bytes.len() - rest.len();
-        let valid = Sha256::digest(&bytes[..covered])[..] == rest[..32.min(rest.len())];
-        valid.then_some((Self { sequence, floor, mark: last, kept }, genesis))
-    }
+fn write_slot(mark: &mut SignerMark, file: &File, genesis: &Hash) -> io::Result<()> {
+    let (offset, bytes) = mark.next_slot(genesis);
+    file.write_all_at(&bytes, offset as u64)
 }
 
 /// The only holder of the validator key.
@@ -205,8 +130,7 @@ impl Signer {
             Err(TryLockError::Error(source)) => return Err(SignerError::Io { path: lock_path, source }),
         }
         let found = if path.exists() { Some(read_mark(&path, genesis)?) } else { None };
-        let nothing = SignerMark { sequence: 0, floor: (View(0), 0), mark: (View(0), 0), kept: Vec::new() };
-        let state = found.clone().unwrap_or(nothing);
+        let state = found.clone().unwrap_or_default();
         let file = found.is_some().then(|| options().open(&path)).transpose().map_err(io)?;
         Ok(Self { key, genesis, folder: data.to_owned(), file, state, found, _lock: lock })
     }
@@ -235,14 +159,11 @@ impl Signer {
     /// When the ballot is not above the mark.
     pub fn sign(&mut self, ballot: &Ballot) -> Result<Signature, SignerError> {
         // The very first ballot may be of step 0: nothing was signed at (0, 0).
-        if ballot.mark() <= self.state.mark {
+        if !self.state.allows(ballot) {
             return Err(SignerError::Regression { ballot: Box::new(*ballot), mark: self.state.mark });
         }
         let signature = self.key.sign(&ballot.sign_bytes(&self.genesis));
-        self.state.mark = ballot.mark();
-        self.state.kept.push((*ballot, signature));
-        let surplus = self.state.kept.len().saturating_sub(MAX_KEPT);
-        self.state.kept.drain(..surplus);
+        self.state.signed(*ballot, signature);
         Ok(signature)
     }
 
@@ -256,9 +177,8 @@ impl Signer {
     /// # Errors
     /// When the file cannot be written; the process must end then.
     pub fn write(&mut self) -> io::Result<()> {
-        self.state.sequence += 1;
         let file = self.file()?;
-        self.state.write(&file, &self.genesis)
+        write_slot(&mut self.state, &file, &self.genesis)
     }
 
     fn file(&mut self) -> io::Result<File> {
@@ -284,20 +204,18 @@ impl Signer {
 
 fn read_mark(path: &Path, genesis: Hash) -> Result<SignerMark, SignerError> {
     let bytes = fs::read(path).map_err(|source| SignerError::Io { path: path.to_owned(), source })?;
-    let slots = bytes.chunks(SLOT_BYTES).take(2).filter_map(SignerMark::read);
-    match slots.max_by_key(|(mark, _)| mark.sequence) {
-        None => Err(SignerError::Damaged(path.to_owned())),
-        Some((_, got)) if got != genesis => {
-            Err(SignerError::OtherChain { path: path.to_owned(), expected: genesis, got })
-        }
-        Some((mark, _)) => Ok(mark),
-    }
+    SignerMark::read(&bytes, &genesis).map_err(|error| match error {
+        MarkError::Damaged => SignerError::Damaged(path.to_owned()),
+        MarkError::OtherChain(got) => SignerError::OtherChain { path: path.to_owned(), expected: genesis, got },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use assent_consensus::mark::SLOT_BYTES;
+    use assent_consensus::{Epoch, Phase};
 
     const GENESIS: Hash = Hash([7; 32]);
 
@@ -362,7 +280,7 @@ mod tests {
         durable(&mut signer);
         signer.sign(&ballot(6, Phase::Prepare)).unwrap();
         durable(&mut signer);
-        let newest = signer.state.slot() as usize;
+        let newest = signer.state.slot();
         drop(signer);
         let path = dir.path().join(FILE);
         let mut bytes = fs::read(&path).unwrap();
@@ -378,11 +296,11 @@ mod tests {
     #[test]
     fn a_first_mark_is_made_once_and_belongs_to_its_chain() {
         let dir = tempfile::tempdir().unwrap();
-        SignerMark::create(dir.path(), GENESIS).unwrap();
-        assert!(matches!(SignerMark::create(dir.path(), GENESIS), Err(SignerError::Exists(_))));
+        create_mark(dir.path(), GENESIS).unwrap();
+        assert!(matches!(create_mark(dir.path(), GENESIS), Err(SignerError::Exists(_))));
         assert_eq!(open(dir.path()).found().unwrap().mark, (View(0), 0));
-        assert_eq!(SignerMark::load(dir.path(), GENESIS).unwrap().unwrap().mark, (View(0), 0));
-        assert!(SignerMark::load(&dir.path().join("none"), GENESIS).unwrap().is_none());
+        assert_eq!(load_mark(dir.path(), GENESIS).unwrap().unwrap().mark, (View(0), 0));
+        assert!(load_mark(&dir.path().join("none"), GENESIS).unwrap().is_none());
         let error = Signer::open(dir.path(), SecretKey::generate().unwrap(), Hash([8; 32])).unwrap_err();
         assert!(matches!(error, SignerError::OtherChain { .. }), "{error}");
     }

@@ -69,13 +69,11 @@ impl Ballots {
         self.signed.values().map(BTreeSet::len).sum()
     }
 
-    /// Adds what the log in `folder` holds. Works on a copy, because opening a log may mend its end.
+    /// Adds what the log in `folder` holds.
     pub fn add(&mut self, folder: &Path, electorate: &Electorate) -> Result<()> {
-        let copy = tempfile::tempdir()?;
-        copy_files(folder, copy.path())?;
-        let (_, replay) = Wal::open(copy.path(), electorate.genesis)?;
         let set = &electorate.set;
-        for bytes in &replay.records {
+        let contents = Wal::read(folder, electorate.genesis)?;
+        for bytes in contents.iter().flat_map(|contents| &contents.replay.records) {
             let record = Record::decode(bytes, set.len(), &read_block)
                 .with_context(|| format!("a record of {}", folder.display()))?;
             self.add_record(record, electorate)?;

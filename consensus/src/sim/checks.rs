@@ -55,7 +55,7 @@ impl Checks {
 
     /// Agreement: one block for each height; and its certificate verifies.
     pub(super) fn finalised(&mut self, block: &FinalBlock, set: &ValidatorSet, genesis: &Hash) {
-        let (info, certificate) = (block.body.info, &block.certificate);
+        let (info, certificate) = (block.info, &block.certificate);
         if certificate.block != info.hash || certificate.view != info.view {
             self.fail(format!("block {} is kept with the certificate of {}", info.hash, certificate.block));
         }

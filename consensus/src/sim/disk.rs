@@ -1,101 +1,138 @@
-//! The simulated disk of one node: log, signer's file and chain, each with a durable part and a part that a crash may
-//! take. Log and signer are synced together, as the node does it; a crash in between may leave either behind.
+//! The simulated disk of one node: log and mark in their real formats, and the final blocks, each with a durable part
+//! and a part that a crash may take or tear. Log and mark are synced together, as the node does it; a crash in between
+//! may leave either behind.
 
 use std::sync::Arc;
 
-use super::application::{Body, FinalBlock, genesis, read_block};
+use super::application::{Application, FinalBlock};
+use super::kinds::{Counts, FaultKind};
 use super::rng::Rng;
-use crate::core::Memory0;
-use crate::{Ballot, Record, Signature, ValidatorIndex, View, Vote};
+use crate::mark::{SLOT_BYTES, SignerMark};
+use crate::recovery::{Recovered, recover};
+use crate::{Ballot, Hash, Phase, Record, Signature, ValidatorIndex, ValidatorSet, log};
 
-/// Ballots that the signer keeps with their signatures.
-const KEPT: usize = 4;
+/// Bytes after which the log is replaced by a snapshot.
+const FULL: usize = 64 * 1024;
 
-/// Records after which the log is replaced by a snapshot.
-const FULL: usize = 400;
+/// What is written or lost at once when a crash leaves holes.
+const PAGE: usize = 64;
 
-/// What the signer's file says.
-#[derive(Clone, Debug, Default)]
-struct Signer {
-    mark: (View, u8),
-    kept: Vec<(Ballot, Signature)>,
+#[derive(Clone, Debug)]
+struct Segment {
+    number: u64,
+    bytes: Vec<u8>,
+    durable: usize,
 }
 
 /// The disk of one node.
 #[derive(Clone, Debug)]
 pub(super) struct Disk {
-    log: Vec<Record>,
-    durable_records: usize,
-    signer: Signer,
-    durable_signer: Signer,
-    /// Whether there is a signer's file at all.
-    marked: bool,
+    genesis: Hash,
+    /// Oldest first; more than one after a crash while a new one was begun.
+    segments: Vec<Segment>,
+    /// What the signer knows.
+    mark: SignerMark,
+    /// The file of the mark, if there is one: as written, and as synced.
+    mark_file: Option<Vec<u8>>,
+    durable_mark: Option<Vec<u8>>,
     signed: bool,
     /// A sync was begun and may have come half-way.
     syncing: bool,
     chain: Vec<Arc<FinalBlock>>,
     durable_blocks: usize,
+    /// Somebody flipped a bit: the node may refuse to start.
+    pub(super) damaged: bool,
 }
 
 impl Disk {
     /// The disk of a new validator, with the first mark beside its key.
-    pub(super) fn new() -> Self {
-        Self { marked: true, ..Self::wiped() }
+    pub(super) fn new(genesis: Hash) -> Self {
+        let mut disk = Self::wiped(genesis);
+        disk.write_mark();
+        disk.durable_mark = disk.mark_file.clone();
+        disk
     }
 
     /// The disk of a validator that has nothing but its key.
-    pub(super) fn wiped() -> Self {
+    pub(super) fn wiped(genesis: Hash) -> Self {
+        let bytes = log::segment(1, &genesis, None, &[]);
+        let durable = bytes.len();
         Self {
-            log: Vec::new(),
-            durable_records: 0,
-            signer: Signer::default(),
-            durable_signer: Signer::default(),
-            marked: false,
+            genesis,
+            segments: vec![Segment { number: 1, bytes, durable }],
+            mark: SignerMark::new(),
+            mark_file: None,
+            durable_mark: None,
             signed: false,
             syncing: false,
             chain: Vec::new(),
             durable_blocks: 0,
+            damaged: false,
         }
     }
 
-    pub(super) fn append(&mut self, record: Record) {
-        self.log.push(record);
+    fn segment(&mut self) -> &mut Segment {
+        let last = self.segments.len() - 1;
+        &mut self.segments[last]
+    }
+
+    pub(super) fn append(&mut self, record: &Record) {
+        let segment = self.segment();
+        let bytes = log::record(segment.number, segment.bytes.len() as u64, &record.encode());
+        segment.bytes.extend(bytes);
     }
 
     /// Moves the mark; false when the ballot is not above it.
     pub(super) fn sign(&mut self, ballot: Ballot, signature: Signature) -> bool {
-        if ballot.mark() <= self.signer.mark {
-            return false;
+        let allowed = self.mark.allows(&ballot);
+        if allowed {
+            self.mark.signed(ballot, signature);
+            self.signed = true;
         }
-        self.signer.mark = ballot.mark();
-        self.signer.kept.push((ballot, signature));
-        let surplus = self.signer.kept.len().saturating_sub(KEPT);
-        self.signer.kept.drain(..surplus);
-        self.signed = true;
-        true
+        allowed
+    }
+
+    fn write_mark(&mut self) {
+        let (offset, bytes) = self.mark.next_slot(&self.genesis);
+        let file = self.mark_file.get_or_insert_with(|| vec![0; 2 * SLOT_BYTES]);
+        file[offset..offset + SLOT_BYTES].copy_from_slice(&bytes);
     }
 
     /// Begins a sync; it is done with [`Self::synced`]. False when there is nothing to sync.
     pub(super) fn begin_sync(&mut self) -> bool {
         self.syncing = self.signed;
+        if self.signed {
+            self.write_mark();
+        }
         self.signed
     }
 
     pub(super) fn synced(&mut self) {
-        self.durable_records = self.log.len();
-        self.durable_signer = self.signer.clone();
-        (self.marked, self.signed, self.syncing) = (true, false, false);
+        let segment = self.segment();
+        segment.durable = segment.bytes.len();
+        self.durable_mark.clone_from(&self.mark_file);
+        self.mark.floor = self.mark.mark;
+        (self.signed, self.syncing) = (false, false);
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.log.len() > FULL
+        self.segments.last().is_some_and(|segment| segment.bytes.len() > FULL)
     }
 
-    /// Replaces the log by a snapshot, once the chain is durable.
-    pub(super) fn rotate(&mut self, snapshot: Vec<Record>) {
+    /// Makes the chain durable and begins a new segment, of which a crash may leave a part: then the older one counts.
+    pub(super) fn begin_rotation(&mut self, snapshot: &[Record]) {
         self.durable_blocks = self.chain.len();
-        self.log = snapshot;
-        self.synced();
+        let number = self.segment().number + 1;
+        let snapshot: Vec<Vec<u8>> = snapshot.iter().map(Record::encode).collect();
+        let bytes = log::segment(number, &self.genesis, Some(self.mark.mark), &snapshot);
+        self.segments.push(Segment { number, bytes, durable: 0 });
+    }
+
+    /// The new segment is durable; the older one goes.
+    pub(super) fn end_rotation(&mut self) {
+        let segment = self.segment();
+        segment.durable = segment.bytes.len();
+        self.segments.drain(..self.segments.len() - 1);
     }
 
     pub(super) fn height(&self) -> u64 {
@@ -106,59 +143,170 @@ impl Disk {
         self.chain.push(block);
     }
 
+    pub(super) fn blocks(&self) -> &[Arc<FinalBlock>] {
+        &self.chain
+    }
+
     /// Final blocks above a height, at most `limit`, the last one with a commit certificate.
     pub(super) fn blocks_above(&self, height: u64, limit: usize) -> Vec<Arc<FinalBlock>> {
         let from = usize::try_from(height).unwrap_or(usize::MAX).min(self.chain.len());
         let mut blocks: Vec<Arc<FinalBlock>> = self.chain[from..].iter().take(limit).cloned().collect();
-        let proven = blocks.iter().rposition(|block| block.certificate.phase == crate::Phase::Commit);
+        let proven = blocks.iter().rposition(|block| block.certificate.phase == Phase::Commit);
         blocks.truncate(proven.map_or(0, |last| last + 1));
         blocks
     }
 
-    /// The last final block.
-    pub(super) fn head(&self) -> (Body, Option<&FinalBlock>) {
-        let last = self.chain.last().map(Arc::as_ref);
-        (last.map_or_else(genesis, |block| block.body), last)
-    }
-
-    /// Power is lost: of what was not synced some prefix survives.
-    pub(super) fn crash(&mut self, rng: &mut Rng) {
-        let keep = |rng: &mut Rng, durable: usize, all: usize| durable + rng.index(all.saturating_sub(durable) + 1);
-        let records = keep(rng, self.durable_records, self.log.len());
-        self.log.truncate(records);
-        let blocks = keep(rng, self.durable_blocks, self.chain.len());
-        self.chain.truncate(blocks);
-        if self.syncing && rng.per_mille(500) {
-            self.durable_signer = self.signer.clone();
-            self.marked = true;
-        }
-        self.signer = self.durable_signer.clone();
-        (self.durable_records, self.durable_blocks) = (records, blocks);
-        (self.signed, self.syncing) = (false, false);
-    }
-
-    /// What the node finds when it starts: its memory, and the records to restore. The records go through their
-    /// bytes, as on a real disk.
-    pub(super) fn open(&mut self, me: ValidatorIndex, validators: usize) -> Result<(Memory0, Vec<Record>), String> {
-        let mut records = Vec::with_capacity(self.log.len() + KEPT);
-        for record in &self.log {
-            let read = Record::decode(&record.encode(), validators, &read_block).map_err(|error| error.to_string())?;
-            if read != *record {
-                return Err(format!("a record is read as another one: {record:?}"));
+    /// Power is lost: what was not synced is there, gone, torn or full of holes.
+    pub(super) fn crash(&mut self, rng: &mut Rng, counts: &mut Counts) {
+        let syncing = std::mem::take(&mut self.syncing);
+        self.signed = false;
+        let log_kept = self.segments.iter_mut().map(|segment| tear(segment, rng, counts)).last().unwrap_or(true);
+        let mark_kept = if syncing { self.tear_mark(rng, counts) } else { self.mark_file == self.durable_mark };
+        self.mark_file.clone_from(&self.durable_mark);
+        if syncing {
+            counts.did(FaultKind::CrashInSync);
+            match (log_kept, mark_kept) {
+                (true, false) => counts.did(FaultKind::MarkBehind),
+                (false, true) => counts.did(FaultKind::LogBehind),
+                _ => {}
             }
-            records.push(read);
         }
-        let kept = self.signer.kept.iter().filter(|(ballot, _)| ballot.phase != crate::Phase::Propose);
-        records.extend(kept.map(|(ballot, signature)| {
-            Record::Vote(Vote { ballot: *ballot, voter: me, signature: *signature, named: None })
-        }));
-        let votes = records.iter().filter_map(|record| match record {
-            Record::Vote(vote) => Some(vote.ballot.mark()),
-            _ => None,
-        });
-        self.signer.mark = votes.chain([self.signer.mark]).max().unwrap_or_default();
-        let (view, step) = self.signer.mark;
-        let memory = if self.marked { Memory0::Mark(view, step) } else { Memory0::Lost };
-        Ok((memory, records))
+        if self.segments.len() > 1 {
+            counts.did(FaultKind::CrashInRotation);
+        }
+        let lost = rng.index(self.chain.len().saturating_sub(self.durable_blocks) + 1);
+        if lost > 0 {
+            counts.did(FaultKind::BlocksLost);
+        }
+        self.chain.truncate(self.chain.len() - lost);
+        self.durable_blocks = self.chain.len();
+    }
+
+    /// What becomes of a mark that was being synced. True: the new one is there.
+    fn tear_mark(&mut self, rng: &mut Rng, counts: &mut Counts) -> bool {
+        match rng.below(3) {
+            0 => false,
+            1 => {
+                self.durable_mark.clone_from(&self.mark_file);
+                true
+            }
+            _ => {
+                counts.did(FaultKind::MarkTorn);
+                let (slot, cut) = (self.mark.slot(), rng.index(SLOT_BYTES));
+                if let (Some(old), Some(new)) = (&mut self.durable_mark, &self.mark_file) {
+                    old[slot..slot + cut].copy_from_slice(&new[slot..slot + cut]);
+                }
+                false
+            }
+        }
+    }
+
+    /// Flips one bit of what is on the disk of a node that is down.
+    pub(super) fn flip(&mut self, rng: &mut Rng) {
+        self.damaged = true;
+        let log_bytes = self.segment().bytes.len();
+        let mark = self.durable_mark.as_mut().filter(|_| rng.per_mille(300));
+        let (bytes, length) = match mark {
+            Some(mark) => (mark, 2 * SLOT_BYTES),
+            None => (&mut self.segment().bytes, log_bytes),
+        };
+        bytes[rng.index(length)] ^= 1 << rng.below(8);
+        self.mark_file.clone_from(&self.durable_mark);
+    }
+
+    /// What the node finds when it starts: what to restore the state machine with, and the records.
+    pub(super) fn open(
+        &mut self,
+        me: ValidatorIndex,
+        set: &ValidatorSet,
+        application: &dyn Application,
+    ) -> Result<(Recovered, Vec<Record>), String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let found = self.mark_file.as_ref().map(|file| SignerMark::read(file, &self.genesis));
+        let found = found.transpose().map_err(|error| text(&error))?;
+        let (position, replay) = loop {
+            let last = self.segments.len() - 1;
+            match log::read(&self.segments[last].bytes, self.segments[last].number, &self.genesis) {
+                Err(error) if error.gives_way() && last > 0 => drop(self.segments.pop()),
+                read => break (last, read.map_err(|error| text(&error))?),
+            }
+        };
+        let read = |payload: &[u8]| application.read(payload);
+        let records = replay.records.iter().map(|bytes| Record::decode(bytes, set.len(), &read));
+        let records = records.collect::<Result<Vec<_>, _>>().map_err(|error| text(&error))?;
+        let recovered = recover(found.as_ref(), &replay, &records, me, set).map_err(|error| text(&error))?;
+        self.segments.drain(..position);
+        let segment = self.segment();
+        segment.bytes.truncate(usize::try_from(replay.length).unwrap_or(usize::MAX));
+        segment.durable = segment.bytes.len();
+        self.mark = found.unwrap_or_default();
+        self.mark.mark = recovered.mark;
+        self.damaged = false;
+        Ok((recovered, records))
+    }
+}
+
+/// What becomes of a segment's unsynced bytes. True: all are there.
+fn tear(segment: &mut Segment, rng: &mut Rng, counts: &mut Counts) -> bool {
+    let unsynced = segment.bytes.len() - segment.durable;
+    if unsynced == 0 {
+        return true;
+    }
+    match rng.below(4) {
+        0 => return true,
+        1 => {
+            counts.did(FaultKind::WritesLost);
+            segment.bytes.truncate(segment.durable);
+        }
+        2 => {
+            counts.did(FaultKind::WriteTorn);
+            segment.bytes.truncate(segment.durable + rng.index(unsynced));
+        }
+        _ => {
+            counts.did(FaultKind::WriteHoles);
+            for page in segment.bytes[segment.durable..].chunks_mut(PAGE) {
+                if rng.per_mille(400) {
+                    page.fill(0);
+                }
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sim::{Ledger, ideal_validators};
+    use crate::{Epoch, View, Vote};
+
+    /// Whatever a crash does to what was being synced: the mark never goes back below what had been synced before.
+    #[test]
+    fn reliability_8_no_crash_takes_back_what_was_synced() {
+        let (set, signers) = ideal_validators(&[1, 1, 1, 1], 5);
+        let me = ValidatorIndex(1);
+        for seed in 0..2_000 {
+            let (mut rng, mut counts) = (Rng::new(seed), Counts::default());
+            let mut disk = Disk::new(Hash([7; 32]));
+            let mut synced = (View(0), 0);
+            for view in 1..20 {
+                let ballot = Ballot { epoch: Epoch(0), view: View(view), phase: Phase::Prepare, block: Hash([1; 32]) };
+                let signature = signers.sign(me, &ballot.sign_bytes(&Hash([7; 32])));
+                if !disk.sign(ballot, signature) {
+                    continue;
+                }
+                disk.append(&Record::Vote(Vote { ballot, voter: me, signature, named: None }));
+                assert!(disk.begin_sync());
+                if rng.per_mille(300) {
+                    disk.crash(&mut rng, &mut counts);
+                    let (recovered, _) = disk.open(me, &set, &Ledger::new()).unwrap();
+                    assert!(recovered.mark >= synced, "seed {seed} view {view}");
+                } else {
+                    disk.synced();
+                    synced = ballot.mark();
+                }
+            }
+        }
     }
 }

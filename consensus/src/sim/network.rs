@@ -1,5 +1,6 @@
-//! The simulated network: delay, loss, duplicates, stragglers, partitions.
+//! The simulated network: delay, loss, duplicates, stragglers, and what is wrong with certain links for a while.
 
+use super::kinds::{Counts, FaultKind};
 use super::rng::Rng;
 
 /// How messages travel.
@@ -13,7 +14,7 @@ pub struct Links {
     pub lost: u32,
     /// Messages of a thousand that come twice.
     pub doubled: u32,
-    /// Messages of a thousand that take up to ten times as long, and so overtake nobody.
+    /// Messages of a thousand that take up to ten times as long.
     pub late: u32,
 }
 
@@ -25,55 +26,159 @@ impl Links {
     pub const LOSSY: Self = Self { delay_min_ms: 1, delay_max_ms: 50, lost: 100, doubled: 100, late: 100 };
 }
 
+/// A set of nodes, by position; at most 64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Nodes(pub(super) u64);
+
+impl Nodes {
+    pub(super) const ALL: Self = Self(u64::MAX);
+
+    pub(super) fn of(nodes: &[usize]) -> Self {
+        Self(nodes.iter().fold(0, |set, node| set | 1u64 << (node % 64)))
+    }
+
+    pub(super) const fn others(self) -> Self {
+        Self(!self.0)
+    }
+
+    pub(super) const fn has(self, node: usize) -> bool {
+        self.0 >> (node % 64) & 1 == 1
+    }
+}
+
+/// What is wrong with messages from some nodes to others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Trouble {
+    /// They are lost.
+    Cut,
+    /// They take so many microseconds longer.
+    Slow(u64),
+    /// So many of a thousand are lost.
+    Lossy(u32),
+    /// So many of a thousand arrive with flipped bits.
+    Garbled(u32),
+}
+
+/// Trouble with links, until it ends.
+#[derive(Clone, Copy, Debug)]
+struct Impairment {
+    id: u64,
+    from: Nodes,
+    to: Nodes,
+    trouble: Trouble,
+}
+
+/// A copy of a message that will arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Copy {
+    /// When.
+    pub(super) at: u64,
+    pub(super) garbled: bool,
+}
+
 /// The state of the network.
 #[derive(Clone, Debug)]
 pub(super) struct Network {
     links: Links,
-    /// The side of each node; messages pass within one side, or everywhere.
-    sides: Option<Vec<u64>>,
-    /// Only messages from this side to another are lost, if set.
-    one_way: Option<u64>,
+    impairments: Vec<Impairment>,
+    /// For each pair: when the last message of the link arrives, and how often its connection was made anew.
+    last: Vec<Vec<(u64, u32)>>,
 }
 
 impl Network {
-    pub(super) const fn new(links: Links) -> Self {
-        Self { links, sides: None, one_way: None }
+    pub(super) fn new(links: Links, nodes: usize) -> Self {
+        Self { links, impairments: Vec::new(), last: vec![vec![(0, 0); nodes]; nodes] }
     }
 
     /// Faults end.
     pub(super) fn heal(&mut self) {
         self.links = Links { lost: 0, doubled: 0, late: 0, ..self.links };
-        self.mend();
+        self.impairments.clear();
     }
 
-    pub(super) fn split(&mut self, sides: Vec<u64>, one_way: Option<u64>) {
-        (self.sides, self.one_way) = (Some(sides), one_way);
+    /// Trouble begins; it ends by its number.
+    pub(super) fn impair(&mut self, id: u64, from: Nodes, to: Nodes, trouble: Trouble) {
+        self.impairments.push(Impairment { id, from, to, trouble });
     }
 
-    pub(super) fn mend(&mut self) {
-        (self.sides, self.one_way) = (None, None);
+    pub(super) fn mend(&mut self, id: u64) {
+        self.impairments.retain(|impairment| impairment.id != id);
+    }
+
+    /// The connections of two nodes break: what is on its way is lost.
+    pub(super) fn reset(&mut self, a: usize, b: usize) {
+        self.last[a][b].1 += 1;
+        self.last[b][a].1 += 1;
+    }
+
+    /// How often the connection was made anew.
+    pub(super) fn connection(&self, from: usize, to: usize) -> u32 {
+        self.last[from][to].1
+    }
+
+    fn on(&self, from: usize, to: usize) -> impl Iterator<Item = Trouble> {
+        let here = move |impairment: &&Impairment| impairment.from.has(from) && impairment.to.has(to);
+        self.impairments.iter().filter(here).map(|impairment| impairment.trouble)
     }
 
     pub(super) fn reaches(&self, from: usize, to: usize) -> bool {
-        let Some(sides) = &self.sides else { return true };
-        let (from, to) = (sides.get(from), sides.get(to));
-        from == to || self.one_way.is_some_and(|cut| from != Some(&cut))
+        self.on(from, to).all(|trouble| trouble != Trouble::Cut)
     }
 
-    /// The delays, in microseconds, after which a message arrives: none, one or two.
-    pub(super) fn send(&self, rng: &mut Rng, from: usize, to: usize) -> [Option<u64>; 2] {
-        if !self.reaches(from, to) || rng.per_mille(self.links.lost) {
+    /// The copies of a message that will arrive: none, one or two.
+    pub(super) fn send(
+        &mut self,
+        rng: &mut Rng,
+        counts: &mut Counts,
+        now: u64,
+        (from, to): (usize, usize),
+    ) -> [Option<Copy>; 2] {
+        let (mut lost, mut garbled, mut slower) = (rng.per_mille(self.links.lost), false, 0);
+        if !self.impairments.is_empty() {
+            for impairment in &self.impairments {
+                if !impairment.from.has(from) || !impairment.to.has(to) {
+                    continue;
+                }
+                match impairment.trouble {
+                    Trouble::Cut => return [None, None],
+                    Trouble::Slow(us) => slower += us,
+                    Trouble::Lossy(chance) => lost |= rng.per_mille(chance),
+                    Trouble::Garbled(chance) => garbled |= rng.per_mille(chance),
+                }
+            }
+        }
+        if lost {
+            counts.did(FaultKind::Lost);
             return [None, None];
         }
-        let first = self.delay(rng);
-        let second = rng.per_mille(self.links.doubled).then(|| self.delay(rng));
-        [Some(first), second]
+        let first = self.copy(rng, counts, now + slower, (from, to), garbled);
+        if !rng.per_mille(self.links.doubled) {
+            return [Some(first), None];
+        }
+        counts.did(FaultKind::Doubled);
+        [Some(first), Some(self.copy(rng, counts, now + slower, (from, to), garbled))]
+    }
+
+    fn copy(&mut self, rng: &mut Rng, counts: &mut Counts, at: u64, (from, to): (usize, usize), garbled: bool) -> Copy {
+        let (usual, late) = self.delay_of(rng);
+        if late {
+            counts.did(FaultKind::Late);
+        }
+        let last = &mut self.last[from][to].0;
+        if at + usual < *last {
+            counts.did(FaultKind::Reordered);
+        }
+        *last = (*last).max(at + usual);
+        Copy { at: at + usual, garbled }
+    }
+
+    fn delay_of(&self, rng: &mut Rng) -> (u64, bool) {
+        let usual = rng.between(self.links.delay_min_ms * 1000, self.links.delay_max_ms * 1000);
+        if rng.per_mille(self.links.late) { (usual * rng.between(2, 10), true) } else { (usual, false) }
     }
 
     pub(super) fn delay(&self, rng: &mut Rng) -> u64 {
-        let (low, high) = (self.links.delay_min_ms * 1000, self.links.delay_max_ms * 1000);
-        let usual = rng.between(low, high);
-        if rng.per_mille(self.links.late) { usual * rng.between(2, 10) } else { usual }
+        self.delay_of(rng).0
     }
 }
 
@@ -82,28 +187,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_cut_both_ways_or_one() {
-        let mut network = Network::new(Links::GOOD);
-        assert!(network.reaches(0, 1));
-        network.split(vec![0, 1, 0], None);
-        let table = [(0, 1, false), (1, 0, false), (0, 2, true)];
-        table.iter().for_each(|(from, to, reaches)| assert_eq!(network.reaches(*from, *to), *reaches));
-        network.split(vec![0, 1, 0], Some(1));
-        let table = [(0, 1, true), (1, 0, false), (0, 2, true)];
-        table.iter().for_each(|(from, to, reaches)| assert_eq!(network.reaches(*from, *to), *reaches));
-        network.mend();
-        assert!(network.reaches(1, 0));
+    fn cuts_go_one_way_or_both_and_end_by_their_number() {
+        let mut network = Network::new(Links::GOOD, 3);
+        let one = Nodes::of(&[1]);
+        network.impair(1, one, one.others(), Trouble::Cut);
+        let reaches = |network: &Network| [(0, 1), (1, 0), (0, 2)].map(|(from, to)| network.reaches(from, to));
+        assert_eq!(reaches(&network), [true, false, true]);
+        network.impair(2, one.others(), one, Trouble::Cut);
+        assert_eq!(reaches(&network), [false, false, true]);
+        network.mend(1);
+        assert_eq!(reaches(&network), [false, true, true]);
+        network.heal();
+        assert_eq!(reaches(&network), [true, true, true]);
     }
 
     #[test]
     fn what_is_lost_does_not_come_and_good_links_lose_nothing() {
-        let mut rng = Rng::new(1);
-        let dead = Network::new(Links { lost: 1000, ..Links::GOOD });
-        assert_eq!(dead.send(&mut rng, 0, 1), [None, None]);
-        let good = Network::new(Links::GOOD);
+        let (mut rng, mut counts) = (Rng::new(1), Counts::default());
+        let mut dead = Network::new(Links { lost: 1000, ..Links::GOOD }, 2);
+        assert_eq!(dead.send(&mut rng, &mut counts, 0, (0, 1)), [None, None]);
+        assert_eq!(counts.of(FaultKind::Lost.name()), 1);
+        let mut good = Network::new(Links::GOOD, 2);
         for _ in 0..100 {
-            let [first, second] = good.send(&mut rng, 0, 1);
-            assert!(first.is_some_and(|delay| (1000..=10_000).contains(&delay)) && second.is_none());
+            let [first, second] = good.send(&mut rng, &mut counts, 0, (0, 1));
+            assert!(first.is_some_and(|copy| (1000..=10_000).contains(&copy.at)) && second.is_none());
         }
+        good.impair(1, Nodes::ALL, Nodes::of(&[1]), Trouble::Slow(500_000));
+        let [first, _] = good.send(&mut rng, &mut counts, 0, (0, 1));
+        assert!(first.is_some_and(|copy| copy.at > 500_000));
     }
 }

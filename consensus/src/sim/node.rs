@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ed25519_dalek::{Signer, SigningKey};
-
 use super::application::{Application, FinalBlock};
 use super::disk::Disk;
+use super::ideal::Signers;
+use super::kinds::Counts;
 use super::rng::Rng;
 use crate::core::{Build, Config, Core, Divergence, Input, Memory0, Output, Standing, Timer, Timing};
 use crate::{
@@ -18,9 +18,9 @@ use crate::{
 /// What a node does to the world around it.
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// A timer of the state machine, in milliseconds from now.
+    /// A timer of the state machine, in milliseconds of its own clock from now.
     SetTimer(Timer, u64),
-    /// Look for work, or whether the block can be built, at this time.
+    /// Look for work, or whether the block can be built, at this time of its own clock.
     LookAt(u64),
     Validate(Proposal),
     Construct(Build),
@@ -41,10 +41,12 @@ pub(super) enum Effect {
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) set: ValidatorSet,
+    pub(super) signers: Signers,
     pub(super) genesis: Hash,
     pub(super) timing: Timing,
     pub(super) min_block_interval_ms: u64,
     pub(super) empty_block_interval_ms: u64,
+    pub(super) max_clock_skew_ms: u64,
 }
 
 /// The view's work, and the block that is to be built.
@@ -66,30 +68,38 @@ pub(super) struct Node {
     /// Counts the views entered: earlier timers are void.
     pub(super) generation: u32,
     pub(super) disk: Disk,
-    pub(super) application: Application,
+    pub(super) application: Box<dyn Application>,
     /// Steps until it crashes.
     pub(super) crash_in: Option<u64>,
+    /// It crashes in its next sync, or when it next begins a segment of its log.
+    pub(super) crash_in_sync: bool,
+    pub(super) crash_in_rotation: bool,
+    /// The next sync fails.
+    pub(super) sync_fails: bool,
     /// The operator's word for a validator that lost its memory.
     pub(super) accepted: bool,
-    key: SigningKey,
+    /// Transactions that it has heard of.
+    pub(super) known: u64,
     salt: u64,
     construction: Construction,
     held: Vec<Output>,
 }
 
 impl Node {
-    pub(super) fn new(index: ValidatorIndex, key: SigningKey, salt: u64) -> Self {
-        let disk = Disk::new();
+    pub(super) fn new(index: ValidatorIndex, application: Box<dyn Application>, salt: u64) -> Self {
         Self {
             index,
             core: None,
             incarnation: 0,
             generation: 0,
-            application: Application::new(disk.head().0),
-            disk,
+            disk: Disk::new(application.genesis().0.hash),
+            application,
             crash_in: None,
+            crash_in_sync: false,
+            crash_in_rotation: false,
+            sync_fails: false,
             accepted: false,
-            key,
+            known: 0,
             salt,
             construction: Construction::default(),
             held: Vec::new(),
@@ -100,40 +110,52 @@ impl Node {
         self.core.as_ref().map(Core::standing)
     }
 
+    pub(super) fn view(&self) -> View {
+        self.core.as_ref().map_or(View(0), Core::view)
+    }
+
+    /// The last final block.
+    fn head(&self) -> BlockInfo {
+        self.disk.blocks().last().map_or_else(|| self.application.genesis().0, |block| block.info)
+    }
+
     /// Stands up from its disk. The first inputs are then the caller's to give.
     pub(super) fn start(&mut self, shared: &Shared) -> Result<(), String> {
-        let (head, last) = self.disk.head();
-        let root_certificate = last.map(|block| block.certificate.clone());
-        let known = self.application.known;
-        self.application = Application::new(head);
-        self.application.known = known;
-        let (memory, records) = self.disk.open(self.index, shared.set.len())?;
-        let memory = if self.accepted { Memory0::LostButAccepted } else { memory };
+        self.application.reopen(self.disk.blocks());
+        self.application.learn(self.known);
+        let (recovered, records) = self.disk.open(self.index, &shared.set, &*self.application)?;
+        let memory = if self.accepted { Memory0::LostButAccepted } else { recovered.memory };
         let mut core = Core::new(Config {
             genesis: shared.genesis,
             set: shared.set.clone(),
             me: self.index,
             timing: shared.timing,
-            root: head.info,
-            root_certificate,
+            root: self.head(),
+            root_certificate: self.disk.blocks().last().map(|block| block.certificate.clone()),
             memory,
         });
-        for record in records {
+        for record in records.into_iter().chain(recovered.votes) {
             core.step(Input::Restore(record));
         }
         self.core = Some(core);
         self.incarnation += 1;
-        (self.construction, self.crash_in) = (Construction::default(), None);
+        self.construction = Construction::default();
         Ok(())
     }
 
+    /// Nothing crashes it any more.
+    pub(super) fn calm_down(&mut self) {
+        self.crash_in = None;
+        (self.crash_in_sync, self.crash_in_rotation, self.sync_fails) = (false, false, false);
+    }
+
     /// Power is lost.
-    pub(super) fn crash(&mut self, rng: &mut Rng) {
+    pub(super) fn crash(&mut self, rng: &mut Rng, counts: &mut Counts) {
         self.core = None;
         self.incarnation += 1;
-        self.crash_in = None;
+        self.calm_down();
         self.held.clear();
-        self.disk.crash(rng);
+        self.disk.crash(rng, counts);
     }
 
     fn crashes_now(&mut self) -> bool {
@@ -159,23 +181,40 @@ impl Node {
                 self.carry_out(output, shared, now_ms, &mut inputs, effects);
             }
         }
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::VoteBeforeSync) {
+            self.release_all(effects);
+        }
         if self.disk.begin_sync() {
-            if self.crashes_now() {
+            if self.crashes_now() || self.crash_in_sync || self.sync_fails {
                 return effects.push(Effect::Crashed);
             }
             self.disk.synced();
         }
+        if self.release_all(effects) && self.disk.is_full() {
+            self.rotate(effects);
+        }
+    }
+
+    /// Lets out what waited for the sync. False: it crashed meanwhile.
+    fn release_all(&mut self, effects: &mut Vec<Effect>) -> bool {
         for output in std::mem::take(&mut self.held) {
             if self.crashes_now() {
-                return effects.push(Effect::Crashed);
+                effects.push(Effect::Crashed);
+                return false;
             }
             self.release(output, effects);
         }
-        if self.disk.is_full()
-            && let Some(core) = &self.core
-        {
-            self.disk.rotate(core.snapshot());
+        true
+    }
+
+    fn rotate(&mut self, effects: &mut Vec<Effect>) {
+        let Some(core) = &self.core else { return };
+        self.disk.begin_rotation(&core.snapshot());
+        if self.crashes_now() || self.crash_in_rotation {
+            return effects.push(Effect::Crashed);
         }
+        self.disk.end_rotation();
     }
 
     fn carry_out(
@@ -193,12 +232,10 @@ impl Node {
                 {
                     effects.push(Effect::Skipped(certificate.view));
                 }
-                self.disk.append(record);
+                self.disk.append(&record);
             }
             Output::Sign(ballot) => {
-                let message = ballot.sign_bytes(&shared.genesis);
-                let signature = Signature(self.key.sign(&message).to_bytes());
-                shared.set.signed(self.index, &message, &signature);
+                let signature = shared.signers.sign(self.index, &ballot.sign_bytes(&shared.genesis));
                 if !self.disk.sign(ballot, signature) {
                     effects.push(Effect::Broken(format!("wants to sign {ballot:?}, which is not above its mark")));
                 }
@@ -234,10 +271,9 @@ impl Node {
 
     fn make_final(&mut self, blocks: Vec<(BlockInfo, Certificate)>, effects: &mut Vec<Effect>) {
         for (info, certificate) in blocks {
-            match self.application.get(&info.hash) {
-                Some(body) => {
-                    let block = Arc::new(FinalBlock { body: *body, certificate });
-                    self.append_final(block, effects);
+            match self.application.valid_block(&info.hash) {
+                Some((payload, time_ms)) => {
+                    self.append_final(Arc::new(FinalBlock { info, time_ms, payload, certificate }), effects);
                 }
                 None => effects.push(Effect::Broken(format!("block {} is final and was never valid here", info.hash))),
             }
@@ -245,28 +281,45 @@ impl Node {
     }
 
     fn append_final(&mut self, block: Arc<FinalBlock>, effects: &mut Vec<Effect>) {
-        let (head, info) = (self.disk.head().0.info, block.body.info);
+        let (head, info) = (self.head(), block.info);
         if info.parent != head.hash || info.height != head.height.next() {
             let text = format!("final block {} of height {} does not follow {}", info.hash, info.height, head.height);
             return effects.push(Effect::Broken(text));
         }
-        self.application.finalize(block.body);
+        if let Err(error) = self.application.finalize(&block) {
+            return effects.push(Effect::Broken(error));
+        }
         self.disk.push(block.clone());
         effects.push(Effect::Final(block));
     }
 
-    /// Block sync brought a block.
-    pub(super) fn import(&mut self, block: &Arc<FinalBlock>, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
-        let info = block.body.info;
-        if self.core.is_none() || info.height.0 != self.disk.height() + 1 {
-            return;
+    /// Block sync brought a block. Its certificate and its place are verified, as the node does it; a block that fails is
+    /// dropped with the rest of its answer.
+    pub(super) fn import(
+        &mut self,
+        block: &Arc<FinalBlock>,
+        shared: &Shared,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let (head, info) = (self.head(), block.info);
+        if self.core.is_none() || info.height <= head.height {
+            return true;
         }
-        if let Err(error) = block.certificate.verify(&shared.set, &shared.genesis) {
-            return effects.push(Effect::Broken(format!("a synced block's certificate: {error}")));
+        let read = self.application.read(&block.payload);
+        let sound = info.parent == head.hash
+            && info.height == head.height.next()
+            && read.is_some_and(|(claimed, _)| claimed == info)
+            && block.certificate.block == info.hash
+            && block.certificate.view == info.view
+            && block.certificate.phase != Phase::ViewChange
+            && block.certificate.verify(&shared.set, &shared.genesis).is_ok();
+        if sound {
+            self.append_final(block.clone(), effects);
+            let certificate = block.certificate.clone();
+            self.process(Input::Synced { block: info, certificate }, shared, now_ms, effects);
         }
-        self.append_final(block.clone(), effects);
-        let certificate = block.certificate.clone();
-        self.process(Input::Synced { block: info, certificate }, shared, now_ms, effects);
+        sound
     }
 
     /// Whether an empty block upon `parent` is due now; if it is later, a look is taken then.
@@ -302,9 +355,11 @@ impl Node {
     fn try_construct(&mut self, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
         let Some(build) = &self.construction.wanted else { return };
         let parent = build.parent;
-        let due = self.application.time_of(&parent) + shared.min_block_interval_ms;
-        if due > now_ms {
-            return effects.push(Effect::LookAt(due));
+        let interval = shared.min_block_interval_ms;
+        let made = self.application.time_of(&parent);
+        // A parent from the future delays by one interval at most, as in the node.
+        if made <= now_ms && made + interval > now_ms {
+            return effects.push(Effect::LookAt(made + interval));
         }
         if build.needed
             || self.application.has_work(&parent)
@@ -314,17 +369,32 @@ impl Node {
         }
     }
 
-    /// The block is built now.
-    pub(super) fn built(&mut self, build: &Build, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
-        if let Some((block, payload)) = self.application.build(build, self.index, now_ms, self.salt) {
-            let header = payload.clone();
-            self.process(Input::Built { view: build.view, block, payload, header }, shared, now_ms, effects);
-        }
+    /// The block is built now, or cannot be.
+    pub(super) fn built(
+        &mut self,
+        build: &Build,
+        possible: bool,
+        shared: &Shared,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let built = self.application.build(build, self.index, now_ms, self.salt).filter(|_| possible);
+        let view = build.view;
+        let input = match built {
+            Some(built) => Input::Built { view, block: built.info, payload: built.payload, header: built.header },
+            None => Input::NotBuilt(view),
+        };
+        self.process(input, shared, now_ms, effects);
     }
 
-    /// The application judges a block.
+    /// The application judges a block. What is too far ahead of the node's clock gets no verdict.
     pub(super) fn validated(&mut self, proposal: &Proposal, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
         let (view, block) = (proposal.block.view, proposal.block.hash);
+        let time_ms = self.application.time_in(&proposal.payload).unwrap_or(0);
+        let parent_ms = self.application.time_of(&proposal.block.parent);
+        if time_ms > parent_ms && time_ms > now_ms + shared.max_clock_skew_ms {
+            return;
+        }
         let final_already = proposal.block.height.0 <= self.disk.height();
         match self.application.validate(&proposal.payload, &shared.set) {
             Some(valid) => self.process(Input::Validated { view, block, valid }, shared, now_ms, effects),

@@ -2,7 +2,22 @@
 
 use std::fmt;
 
-use crate::Hash;
+use super::kinds::Counts;
+use super::trace::Line;
+use crate::{Hash, ValidatorIndex};
+
+/// A final block, when the first node had it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BlockMoment {
+    /// When, in microseconds of the run.
+    pub at_us: u64,
+    /// Its height.
+    pub height: u64,
+    /// Its view.
+    pub view: u64,
+    /// The leader of its view.
+    pub proposer: ValidatorIndex,
+}
 
 /// The result of one run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,12 +32,18 @@ pub struct Report {
     pub trace: Hash,
     /// Final blocks.
     pub heights: u64,
+    /// The final height of each node at the end.
+    pub node_heights: Vec<u64>,
+    /// Final blocks with their times.
+    pub blocks: Vec<BlockMoment>,
     /// Views that were skipped.
     pub view_changes: u64,
     /// Virtual time that passed, in milliseconds.
     pub virtual_ms: u64,
     /// How long after the end of the faults every working validator had a new final block.
     pub recovery_ms: Option<u64>,
+    /// Within how many views.
+    pub recovery_views: Option<u64>,
     /// Events that were played.
     pub events: u64,
     /// Messages that arrived.
@@ -31,10 +52,12 @@ pub struct Report {
     pub crashes: u64,
     /// Validators against which there is evidence.
     pub accused: u64,
+    /// Faults that happened.
+    pub faults: Counts,
     /// What did not hold, if anything.
     pub failure: Option<String>,
-    /// The last events before a failure, a line each.
-    pub timeline: Vec<String>,
+    /// The last events, a line each, or all.
+    pub timeline: Vec<Line>,
 }
 
 impl Report {
@@ -57,6 +80,8 @@ impl fmt::Display for Report {
             "scenario {} seed {}: stakes {:?}, {} final blocks, {} view changes, {} crashes in {seconds} s; recovery {recovery}",
             self.scenario, self.seed, self.stakes, self.heights, self.view_changes, self.crashes
         )?;
+        let faults: Vec<String> = self.faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        writeln!(f, "faults: {}", faults.join(", "))?;
         if let Some(failure) = &self.failure {
             writeln!(f, "FAILED: {failure}")?;
             writeln!(

@@ -1,44 +1,37 @@
 //! The world of one run: the queue of events in virtual time, and what each of them does.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use ed25519_dalek::SigningKey;
-
-use super::application::{FinalBlock, genesis, read_block};
+use super::application::{Application, FinalBlock, Ledger};
+use super::byzantine::{Behaviour, Kind, Puppet};
 use super::checks::Checks;
-use super::disk::Disk;
-use super::faults::{self, Cast, Fault};
+use super::faults::{self, Cast, Planned};
+use super::ideal::{ideal_validators, real_validators};
+use super::kinds::{Counts, FaultKind};
 use super::network::Network;
 use super::node::{Effect, Node, Shared};
-use super::report::Report;
+use super::report::{BlockMoment, Report};
 use super::rng::Rng;
-use super::scenario::{Goal, Load, Scenario};
+use super::scenario::{Load, Scenario};
 use super::trace::{Moment, Trace};
-use crate::core::{Build, Input, Standing, Timer};
-use crate::{Epoch, Message, Proposal, PublicKey, Validator, ValidatorIndex, ValidatorSet, Weight};
+use super::trouble::Machine;
+use super::watch::Recovery;
+use crate::core::{Build, Input, Timer};
+use crate::{Message, Proposal, ValidatorIndex};
 
 /// A microsecond is the unit of virtual time.
-const MS: u64 = 1000;
-
-/// How often a node looks whether it is behind.
-const SYNC_TICK_MS: u64 = 250;
-
-/// Ticks that a node waits for consensus to close a gap of one block.
-const SYNC_GRACE: u32 = 3;
-
-/// Most blocks in one answer.
-const SYNC_BLOCKS: usize = 64;
+pub(super) const MS: u64 = 1000;
 
 /// One message in so many goes through its bytes.
 const ENCODED: u64 = 64;
 
-/// A node that crashed in order to start differently would start by itself after this time.
-const LONG_AFTER_MS: u64 = 3_600_000;
+/// Messages of the past that may come again.
+const OLD_MESSAGES: usize = 256;
 
-/// Final blocks after which everybody must vote.
-const LAST_TO_VOTE: u64 = 200;
+/// How often a Byzantine validator may do something out of itself.
+const BYZANTINE_TICK_MS: u64 = 50;
 
 /// Most events of a run, and for each second of virtual time.
 const EVENTS: u64 = 200_000;
@@ -48,8 +41,8 @@ const EVENTS_PER_SECOND: u64 = 30_000;
 const WORK_US: u64 = 3_000;
 
 #[derive(Debug)]
-enum Event {
-    Deliver { from: ValidatorIndex, message: Arc<Message>, id: u64 },
+pub(super) enum Event {
+    Deliver { from: ValidatorIndex, sender: usize, connection: u32, message: Arc<Message> },
     Connected(ValidatorIndex),
     Timer(Timer, u32),
     Look,
@@ -57,21 +50,23 @@ enum Event {
     Built(Build),
     Transactions(u64),
     SyncTick,
+    ByzantineTick,
     Blocks(Vec<Arc<FinalBlock>>),
     Start { wiped: bool, rolled_back: bool },
     Submit,
-    Fault(Fault),
+    Begin(usize),
+    End(usize),
     Heal,
 }
 
 /// An event of the queue, earliest first, in order of creation. It is void when its node has been started anew.
 #[derive(Debug)]
-struct Entry {
-    at: u64,
-    number: u64,
-    node: usize,
-    incarnation: u32,
-    event: Event,
+pub(super) struct Entry {
+    pub(super) at: u64,
+    pub(super) number: u64,
+    pub(super) node: usize,
+    pub(super) incarnation: u32,
+    pub(super) event: Event,
 }
 
 impl PartialEq for Entry {
@@ -94,96 +89,79 @@ impl Ord for Entry {
     }
 }
 
-/// Progress after the faults.
-#[derive(Debug, Default)]
-struct Recovery {
-    /// When the faults ended, and the highest final block then.
-    healed: Option<(u64, u64)>,
-    /// How long it took until everybody was beyond.
-    took_us: Option<u64>,
-    /// The lowest height of the working validators, and since when.
-    lowest: u64,
-    since: u64,
-}
-
-struct World<'a> {
-    scenario: &'a Scenario,
-    shared: Shared,
-    rng: Rng,
-    now: u64,
+pub(super) struct World<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) shared: Shared,
+    pub(super) rng: Rng,
+    pub(super) now: u64,
     number: u64,
-    queue: BinaryHeap<Entry>,
-    nodes: Vec<Node>,
-    network: Network,
-    cast: Cast,
+    pub(super) queue: BinaryHeap<Entry>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) machines: Vec<Machine>,
+    behaviours: Vec<Option<(Kind, Box<dyn Behaviour>)>>,
+    pub(super) network: Network,
+    pub(super) cast: Cast,
     /// Whether a node hears another: twins share the network between them.
     hears: Vec<Vec<bool>>,
-    copies: Vec<Option<Disk>>,
-    /// For each node: its height at the last tick, and for how many ticks it has been behind there.
-    behind: Vec<(u64, u32)>,
-    /// When a node looks next.
-    looks: Vec<u64>,
-    submitted: u64,
-    checks: Checks,
-    trace: Trace,
-    recovery: Recovery,
-    events: u64,
-    messages: u64,
-    crashes: u64,
+    pub(super) plan: Vec<Planned>,
+    /// Messages that were sent, with sender and receiver.
+    pub(super) old: VecDeque<(usize, usize, Arc<Message>)>,
+    pub(super) submitted: u64,
+    pub(super) checks: Checks,
+    pub(super) trace: Trace,
+    pub(super) recovery: Recovery,
+    pub(super) counts: Counts,
+    pub(super) blocks: Vec<BlockMoment>,
+    pub(super) events: u64,
+    pub(super) messages: u64,
+    pub(super) crashes: u64,
 }
 
-/// Plays one run.
+/// Plays one run with the small application.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64) -> Report {
-    let mut world = World::new(scenario, seed);
+    run_with(scenario, seed, &mut || Box::new(Ledger::new()))
+}
+
+/// Plays one run with an application of one's own, made once for each node.
+#[must_use]
+pub fn run_with(scenario: &Scenario, seed: u64, make: &mut dyn FnMut() -> Box<dyn Application>) -> Report {
+    let mut world = World::new(scenario, seed, make);
     world.begin();
-    while world.checks.failure.is_none() && !world.is_over() {
+    while world.checks.failure.is_none() && !world.recovery.over {
         let Some(entry) = world.queue.pop() else {
             world.checks.fail("nothing will ever happen again".to_owned());
             break;
         };
         world.play(entry);
     }
+    world.audit();
     world.report(seed)
 }
 
-fn keys(count: usize, seed: u64) -> Vec<SigningKey> {
-    let mut rng = Rng::new(seed ^ 0x6b65_7973);
-    let mut key = || {
-        let mut bytes = [0; 32];
-        bytes.chunks_mut(8).for_each(|chunk| chunk.copy_from_slice(&rng.next().to_be_bytes()));
-        SigningKey::from_bytes(&bytes)
-    };
-    (0..count).map(|_| key()).collect()
-}
-
 impl<'a> World<'a> {
-    fn new(scenario: &'a Scenario, seed: u64) -> Self {
+    fn new(scenario: &'a Scenario, seed: u64, make: &mut dyn FnMut() -> Box<dyn Application>) -> Self {
         let mut rng = Rng::new(seed);
         let weights = faults::weights(&scenario.stakes, &mut rng);
-        let keys = keys(weights.len(), seed);
-        let validator = |(key, weight): (&SigningKey, &u64)| Validator {
-            key: PublicKey(key.verifying_key().to_bytes()),
-            weight: Weight(*weight),
-        };
-        let validators = keys.iter().zip(&weights).map(validator).collect();
-        let set = ValidatorSet::new(Epoch(0), validators)
-            .expect("between 1 and 256 validators with keys from a seed, and a total above 0, are a set")
-            .with_memo();
+        let validators = if scenario.real_signatures { real_validators } else { ideal_validators };
+        let (set, signers) = validators(&weights, seed);
         let cast = faults::cast(&scenario.faults, &set, &mut rng);
-        let index = |position: usize| ValidatorIndex(u16::try_from(position).unwrap_or(u16::MAX));
-        let all = keys.iter().enumerate().map(|(position, key)| (index(position), key.clone()));
-        let twin = cast.twin.map(|who| (who, keys[who.position()].clone()));
-        let nodes: Vec<Node> =
-            all.chain(twin).zip(0u64..).map(|((index, key), salt)| Node::new(index, key, salt)).collect();
+        let all = set.iter().map(|(index, _)| index).chain(cast.twin);
+        let nodes: Vec<Node> = all.zip(0u64..).map(|(index, salt)| Node::new(index, make(), salt)).collect();
         let hears = audiences(&nodes, cast.twin, &mut rng);
+        let mut plan = scenario.faults.planned.clone();
+        plan.extend(faults::plan(&scenario.faults, &cast, nodes.len(), &mut rng));
+        let genesis = nodes[0].application.genesis().0.hash;
         let shared = Shared {
             set,
-            genesis: genesis().info.hash,
+            signers,
+            genesis,
             timing: scenario.timing,
             min_block_interval_ms: scenario.min_block_interval_ms,
             empty_block_interval_ms: scenario.empty_block_interval_ms,
+            max_clock_skew_ms: scenario.max_clock_skew_ms,
         };
+        let faulty: BTreeSet<ValidatorIndex> = cast.twin.into_iter().chain(cast.byzantine.iter().copied()).collect();
         Self {
             scenario,
             shared,
@@ -191,17 +169,20 @@ impl<'a> World<'a> {
             now: 0,
             number: 0,
             queue: BinaryHeap::new(),
-            network: Network::new(scenario.links),
+            network: Network::new(scenario.links, nodes.len()),
             hears,
-            copies: vec![None; nodes.len()],
-            behind: vec![(0, 0); nodes.len()],
-            looks: vec![0; nodes.len()],
+            machines: vec![Machine::default(); nodes.len()],
+            behaviours: behaviours(&scenario.faults.byzantine, &cast, nodes.len()),
             nodes,
+            plan,
+            old: VecDeque::new(),
             submitted: 0,
-            checks: Checks::new(cast.twin.into_iter().collect::<BTreeSet<_>>()),
+            checks: Checks::new(faulty),
             cast,
-            trace: Trace::default(),
+            trace: Trace::new(scenario.whole_timeline, scenario.names.clone()),
             recovery: Recovery::default(),
+            counts: Counts::default(),
+            blocks: Vec::new(),
             events: 0,
             messages: 0,
             crashes: 0,
@@ -212,14 +193,19 @@ impl<'a> World<'a> {
         for node in 0..self.nodes.len() {
             let index = self.nodes[node].index;
             self.nodes[node].accepted = self.cast.twin == Some(index);
-            if !self.cast.dead.contains(&index) {
-                let at = self.rng.below(5 * MS);
-                self.push(at, node, Event::Start { wiped: false, rolled_back: false });
+            if self.cast.dead.contains(&index) {
+                self.counts.did(FaultKind::Dead);
+                continue;
             }
+            let at = self.rng.below(5 * MS);
+            self.push(at, node, Event::Start { wiped: false, rolled_back: false });
         }
-        let validators = self.shared.set.len();
-        for (at, fault) in faults::plan(&self.scenario.faults, &self.cast, validators, &mut self.rng) {
-            self.push(at * MS, 0, Event::Fault(fault));
+        if self.cast.twin.is_some() {
+            self.counts.did(FaultKind::Twins);
+        }
+        for number in 0..self.plan.len() {
+            let at = self.plan[number].at_ms * MS;
+            self.push(at, 0, Event::Begin(number));
         }
         self.push(self.scenario.faults.for_ms * MS, 0, Event::Heal);
         if let Load::Every(_) = self.scenario.load {
@@ -228,49 +214,49 @@ impl<'a> World<'a> {
     }
 
     /// An event for a node, `after` microseconds from now, if it is not started anew until then.
-    fn push(&mut self, after: u64, node: usize, event: Event) {
+    pub(super) fn push(&mut self, after: u64, node: usize, event: Event) {
         let incarnation = self.nodes[node].incarnation;
         self.number += 1;
         self.queue.push(Entry { at: self.now + after, number: self.number, node, incarnation, event });
     }
 
-    fn now_ms(&self) -> u64 {
-        self.now / MS
-    }
-
     fn play(&mut self, entry: Entry) {
         self.now = self.now.max(entry.at);
-        self.events += 1;
-        let Entry { number, node, incarnation, event, .. } = entry;
-        self.trace.hash(&[self.now, number, node as u64]);
-        match event {
+        let (node, incarnation) = (entry.node, entry.incarnation);
+        match entry.event {
             Event::Submit => self.submit(),
-            Event::Fault(fault) => self.fault(fault),
+            Event::Begin(number) => self.begin_fault(number),
+            Event::End(number) => self.end_fault(number),
             Event::Heal => self.heal(),
             Event::Start { wiped, rolled_back } => self.start(node, wiped, rolled_back),
-            _ if self.nodes[node].incarnation != incarnation || self.nodes[node].core.is_none() => {}
+            _ if self.nodes[node].incarnation != incarnation || self.nodes[node].core.is_none() => return,
+            _ if self.machines[node].paused_until > self.now => {
+                self.queue.push(Entry { at: self.machines[node].paused_until, ..entry });
+                return;
+            }
             Event::SyncTick => self.sync_tick(node),
-            event => self.step(node, event),
+            event => {
+                self.trace.hash([self.now, entry.number, node as u64, self.events]);
+                self.step(node, event);
+            }
         }
-        self.watch();
-        if self.events > EVENTS + EVENTS_PER_SECOND * (self.now_ms() / 1000) {
+        self.events += 1;
+        self.watch_time();
+        if self.events > EVENTS + EVENTS_PER_SECOND * (self.now / MS / 1000) {
             self.checks.fail(format!("{} events: a storm", self.events));
         }
     }
 
     /// An event of one node.
     fn step(&mut self, node: usize, event: Event) {
-        let (now, mut effects) = (self.now_ms(), Vec::new());
+        let (now, mut effects) = (self.machines[node].clock_ms(self.now), Vec::new());
+        if let Event::Deliver { from, sender, connection, message } = event {
+            return self.deliver(node, from, (sender, connection), &message);
+        }
         let (here, shared) = (&mut self.nodes[node], &self.shared);
         match event {
-            Event::Deliver { from, message, id } => {
-                self.messages += 1;
-                self.trace.hash(&[id]);
-                let message = Message::clone(&message);
-                here.process(Input::Message { from, message }, shared, now, &mut effects);
-            }
             Event::Connected(peer) => here.process(Input::Connected(peer), shared, now, &mut effects),
-            Event::Timer(timer, generation) if generation == here.generation => {
+            Event::Timer(timer, generation) if is_current(generation, here.generation) => {
                 if let Timer::View(view) = timer {
                     self.trace.line(self.now, node, Moment::Timeout(view));
                 }
@@ -278,28 +264,84 @@ impl<'a> World<'a> {
             }
             Event::Look => here.look(shared, now, &mut effects),
             Event::Validated(proposal) => here.validated(&proposal, shared, now, &mut effects),
-            Event::Built(build) => here.built(&build, shared, now, &mut effects),
+            Event::Built(build) => {
+                let possible = !self.machines[node].cannot_build;
+                here.built(&build, possible, shared, now, &mut effects);
+            }
             Event::Transactions(known) => {
-                here.application.known = here.application.known.max(known);
+                here.known = here.known.max(known);
+                here.application.learn(known);
                 here.look(shared, now, &mut effects);
             }
             Event::Blocks(blocks) => {
                 self.trace.line(self.now, node, Moment::Synced(blocks.len() as u64));
-                blocks.iter().for_each(|block| here.import(block, shared, now, &mut effects));
+                let _ = blocks.iter().all(|block| here.import(block, shared, now, &mut effects));
+            }
+            Event::ByzantineTick => {
+                self.as_byzantine(node, |behaviour, puppet| behaviour.ticks(puppet));
+                self.push(BYZANTINE_TICK_MS * MS, node, Event::ByzantineTick);
             }
             _ => {}
         }
         self.apply(node, effects);
     }
 
-    fn apply(&mut self, node: usize, effects: Vec<Effect>) {
+    fn deliver(&mut self, node: usize, from: ValidatorIndex, (sender, connection): (usize, u32), message: &Message) {
+        if self.network.connection(sender, node) != connection {
+            return;
+        }
+        self.messages += 1;
+        let heard = self.as_byzantine(node, |behaviour, puppet| behaviour.hears(puppet, from, message));
+        if heard == Some(false) {
+            return;
+        }
+        let (now, mut effects) = (self.machines[node].clock_ms(self.now), Vec::new());
+        let input = Input::Message { from, message: message.clone() };
+        self.nodes[node].process(input, &self.shared, now, &mut effects);
+        self.apply(node, effects);
+    }
+
+    /// Lets a Byzantine validator act, and sends what it wants to send; none for an honest one.
+    pub(super) fn as_byzantine<T>(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut dyn Behaviour, &mut Puppet<'_>) -> T,
+    ) -> Option<T> {
+        let (kind, mut behaviour) = self.behaviours[node].take()?;
+        let signers = &self.shared.signers;
+        let signer = |who: ValidatorIndex, message: &[u8]| signers.sign(who, message);
+        let mut puppet = Puppet {
+            me: self.nodes[node].index,
+            set: &self.shared.set,
+            genesis: self.shared.genesis,
+            timing: self.shared.timing,
+            now_ms: self.now / MS,
+            view: self.nodes[node].view(),
+            colluders: &self.cast.byzantine,
+            signer: &signer,
+            rng: &mut self.rng,
+            outbox: Vec::new(),
+            acts: 0,
+        };
+        let result = act(&mut *behaviour, &mut puppet);
+        let (outbox, acts) = (puppet.outbox, puppet.acts);
+        self.behaviours[node] = Some((kind, behaviour));
+        (0..acts).for_each(|_| self.counts.add(kind.name()));
+        for (to, message) in outbox {
+            self.transmit(node, to, message);
+        }
+        Some(result)
+    }
+
+    pub(super) fn apply(&mut self, node: usize, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::SetTimer(timer, after) => {
                     let generation = self.nodes[node].generation;
-                    self.push(after * MS, node, Event::Timer(timer, generation));
+                    let after = self.machines[node].real_us(after);
+                    self.push(after, node, Event::Timer(timer, generation));
                 }
-                Effect::LookAt(at) => self.look_at(node, at * MS),
+                Effect::LookAt(at) => self.look_at(node, at),
                 Effect::Validate(proposal) => self.work(node, Event::Validated(Box::new(proposal))),
                 Effect::Construct(build) => self.work(node, Event::Built(build)),
                 Effect::Send(to, message) => self.send(node, to, message),
@@ -308,46 +350,58 @@ impl<'a> World<'a> {
                 Effect::Signed(ballot, signature) => {
                     self.trace.bytes(&signature.0);
                     self.trace.line(self.now, node, Moment::Signed(ballot));
+                    self.slow_sync(node);
                 }
                 Effect::Final(block) => self.made_final(node, &block),
                 Effect::Evidence(evidence) => {
                     self.trace.line(self.now, node, Moment::Accused(evidence.validator()));
                     self.checks.evidence(&evidence);
                 }
+                // What a Byzantine validator did to itself is its own affair.
+                Effect::Diverged(_) | Effect::Broken(_) if self.behaviours[node].is_some() => {}
                 Effect::Diverged(divergence) => self.checks.fail(format!("node {node}: {divergence}")),
                 Effect::Broken(text) => self.checks.fail(format!("node {node}: {text}")),
-                Effect::Crashed => {
-                    let down = self.rng.below(5_000);
-                    self.crash(node, down);
-                }
+                Effect::Crashed => self.crashed(node),
             }
         }
     }
 
     /// One look is enough; a later one is asked for again when the time has come.
-    fn look_at(&mut self, node: usize, at: u64) {
-        let planned = self.looks[node];
+    fn look_at(&mut self, node: usize, at_ms: u64) {
+        let wait = at_ms.saturating_sub(self.machines[node].clock_ms(self.now));
+        let (planned, at) = (self.machines[node].looks_at, self.now + wait * MS);
         if planned <= self.now || at < planned {
-            self.looks[node] = at;
-            self.push(at.saturating_sub(self.now), node, Event::Look);
+            self.machines[node].looks_at = at;
+            self.push(wait * MS, node, Event::Look);
         }
     }
 
     /// The application takes its time, and may never answer.
     fn work(&mut self, node: usize, event: Event) {
-        if self.recovery.healed.is_some() || !self.rng.per_mille(self.scenario.faults.unanswered) {
-            let after = self.rng.below(WORK_US);
-            self.push(after, node, event);
+        let faults = self.recovery.healed.is_none();
+        if faults && (self.machines[node].silent || self.rng.per_mille(self.scenario.faults.unanswered)) {
+            return self.counts.did(FaultKind::Unanswered);
         }
+        let after = self.rng.below(WORK_US) + self.machines[node].slow_work_us;
+        self.push(after, node, event);
     }
 
     fn send(&mut self, from: usize, to: Option<ValidatorIndex>, message: Message) {
+        if self.behaviours[from].is_some() {
+            self.as_byzantine(from, |behaviour, puppet| behaviour.sends(puppet, to, message));
+        } else {
+            self.transmit(from, to, message);
+        }
+    }
+
+    /// Puts a message on the network.
+    fn transmit(&mut self, from: usize, to: Option<ValidatorIndex>, message: Message) {
         let index = self.nodes[from].index;
         self.checks.sent(index, &message, &self.shared.set);
-        let id = self.number;
-        if id.is_multiple_of(ENCODED) {
-            let bytes = message.encode();
-            if Message::decode(&bytes, self.shared.set.len(), &read_block).as_ref() != Ok(&message) {
+        if self.number.is_multiple_of(ENCODED) {
+            let application = &self.nodes[from].application;
+            let read = Message::decode(&message.encode(), self.shared.set.len(), &|bytes| application.read(bytes));
+            if read.as_ref() != Ok(&message) && self.behaviours[from].is_none() {
                 self.checks.fail(format!("a message is read as another one: {message:?}"));
             }
         }
@@ -357,11 +411,32 @@ impl<'a> World<'a> {
             if receiver == index || to.is_some_and(|to| to != receiver) || !self.hears[node][from] {
                 continue;
             }
-            for after in self.network.send(&mut self.rng, from, node).into_iter().flatten() {
-                let message = self.as_heard(node, &message);
-                self.push(after, node, Event::Deliver { from: index, message, id });
+            let copies = self.network.send(&mut self.rng, &mut self.counts, self.now, (from, node));
+            for copy in copies.into_iter().flatten() {
+                let heard = self.as_heard(node, &message);
+                let heard = if copy.garbled { self.garble(node, &heard) } else { Some(heard) };
+                let connection = self.network.connection(from, node);
+                if let Some(message) = heard {
+                    self.push(copy.at - self.now, node, Event::Deliver { from: index, sender: from, connection, message });
+                }
+            }
+            if self.number.is_multiple_of(8) {
+                self.old.push_back((from, node, message.clone()));
+                self.old.truncate(OLD_MESSAGES);
             }
         }
+    }
+
+    /// Flips bits. What can still be read is delivered.
+    fn garble(&mut self, node: usize, message: &Message) -> Option<Arc<Message>> {
+        self.counts.did(FaultKind::Garbled);
+        let mut bytes = message.encode();
+        for _ in 0..self.rng.between(1, 3) {
+            let at = self.rng.index(bytes.len());
+            bytes[at] ^= 1 << self.rng.below(8);
+        }
+        let application = &self.nodes[node].application;
+        Message::decode(&bytes, self.shared.set.len(), &|bytes| application.read(bytes)).ok().map(Arc::new)
     }
 
     /// A twin does not let itself be told what the other one said.
@@ -375,13 +450,6 @@ impl<'a> World<'a> {
         }
     }
 
-    fn made_final(&mut self, node: usize, block: &FinalBlock) {
-        let info = block.body.info;
-        self.trace.bytes(&info.hash.0);
-        self.trace.line(self.now, node, Moment::Final(info.height, info.hash));
-        self.checks.finalised(block, &self.shared.set, &self.shared.genesis);
-    }
-
     fn submit(&mut self) {
         let Load::Every(every) = self.scenario.load else { return };
         self.submitted += 1;
@@ -392,193 +460,29 @@ impl<'a> World<'a> {
         self.push(every * MS, 0, Event::Submit);
     }
 
-    fn start(&mut self, node: usize, wiped: bool, rolled_back: bool) {
-        if self.nodes[node].core.is_some() {
-            return;
-        }
-        let moment = match (wiped, rolled_back) {
-            (true, _) => Moment::Wiped,
-            (_, true) => Moment::RolledBack,
-            _ => Moment::Started,
-        };
-        self.trace.line(self.now, node, moment);
-        self.looks[node] = 0;
-        if wiped {
-            self.nodes[node].disk = Disk::wiped();
-        }
-        if rolled_back && let Some(copy) = self.copies[node].take() {
-            self.nodes[node].disk = copy;
-        }
-        if let Err(error) = self.nodes[node].start(&self.shared) {
-            return self.checks.fail(format!("node {node} does not start: {error}"));
-        }
-        let (now, mut effects) = (self.now_ms(), Vec::new());
-        self.nodes[node].process(Input::Start, &self.shared, now, &mut effects);
-        self.apply(node, effects);
-        self.connect(node);
-        let first_tick = self.rng.below(SYNC_TICK_MS * MS);
-        self.push(first_tick, node, Event::SyncTick);
-        self.push(MS, node, Event::Transactions(self.submitted));
-    }
-
-    /// Connections come up one by one.
-    fn connect(&mut self, node: usize) {
-        let index = self.nodes[node].index;
-        for peer in 0..self.nodes.len() {
-            let other = self.nodes[peer].index;
-            if other != index && self.nodes[peer].core.is_some() && self.network.reaches(node, peer) {
-                let after = self.rng.below(50 * MS);
-                self.push(after, node, Event::Connected(other));
-                self.push(after, peer, Event::Connected(index));
-            }
-        }
-    }
-
-    fn crash(&mut self, node: usize, down_ms: u64) {
-        if self.nodes[node].core.is_none() {
-            return;
-        }
-        self.crashes += 1;
-        self.trace.line(self.now, node, Moment::Crashed);
-        self.nodes[node].crash(&mut self.rng);
-        self.push(down_ms * MS, node, Event::Start { wiped: false, rolled_back: false });
-    }
-
-    fn fault(&mut self, fault: Fault) {
-        match fault {
-            Fault::Crash { node, steps: 0, down_ms } => self.crash(node, down_ms),
-            Fault::Crash { node, steps, .. } => self.nodes[node].crash_in = Some(steps),
-            Fault::Blackout { down_ms } => (0..self.nodes.len()).for_each(|node| self.crash(node, down_ms)),
-            Fault::Wipe { node, down_ms } => {
-                self.crash(node, LONG_AFTER_MS);
-                self.push(down_ms * MS, node, Event::Start { wiped: true, rolled_back: false });
-            }
-            Fault::Copy { node } => {
-                let mut copy = self.nodes[node].disk.clone();
-                copy.crash(&mut self.rng);
-                self.copies[node] = Some(copy);
-            }
-            Fault::PutBack { node } => {
-                self.crash(node, LONG_AFTER_MS);
-                self.push(100 * MS, node, Event::Start { wiped: false, rolled_back: true });
-            }
-            Fault::Split { sides, one_way } => {
-                self.trace.line(self.now, 0, Moment::Split);
-                self.network.split(sides, one_way);
-            }
-            Fault::Mend => {
-                self.trace.line(self.now, 0, Moment::Mended);
-                self.network.mend();
-            }
-        }
-    }
-
-    /// All faults end: who is down for a while starts now.
-    fn heal(&mut self) {
-        self.trace.line(self.now, 0, Moment::Healed);
-        self.network.heal();
-        self.recovery.healed = Some((self.now, self.checks.height()));
-        self.recovery.since = self.now;
-        self.queue.retain(|entry| !matches!(entry.event, Event::Fault(_)));
-        for node in 0..self.nodes.len() {
-            self.nodes[node].crash_in = None;
-        }
-    }
-
-    /// A node that is behind asks one that is not.
-    fn sync_tick(&mut self, node: usize) {
-        self.push(SYNC_TICK_MS * MS, node, Event::SyncTick);
-        let height = self.nodes[node].disk.height();
-        let ahead: Vec<usize> = (0..self.nodes.len())
-            .filter(|peer| self.nodes[*peer].core.is_some() && self.nodes[*peer].disk.height() > height)
-            .filter(|peer| self.network.reaches(node, *peer) && self.network.reaches(*peer, node))
-            .collect();
-        if ahead.is_empty() {
-            self.behind[node] = (height, 0);
-            return;
-        }
-        let (before, ticks) = self.behind[node];
-        let ticks = if before == height { ticks + 1 } else { 0 };
-        self.behind[node] = (height, ticks);
-        let peer = ahead[self.rng.index(ahead.len())];
-        let gap = self.nodes[peer].disk.height() - height;
-        if gap > 16 || ticks >= SYNC_GRACE {
-            let blocks = self.nodes[peer].disk.blocks_above(height, SYNC_BLOCKS);
-            let after = self.network.delay(&mut self.rng) * 2;
-            self.push(after, node, Event::Blocks(blocks));
-        }
-    }
-
-    /// The nodes that must make progress.
-    fn working(&self) -> impl Iterator<Item = &Node> {
-        let counts = |node: &&Node| !self.cast.dead.contains(&node.index) && !self.checks.is_byzantine(node.index);
-        self.nodes.iter().filter(counts)
-    }
-
-    /// Progress after the faults.
-    fn watch(&mut self) {
-        let Some((healed, reached)) = self.recovery.healed else { return };
-        let lowest = self.working().map(|node| node.disk.height()).min().unwrap_or(0);
-        if lowest > self.recovery.lowest {
-            (self.recovery.lowest, self.recovery.since) = (lowest, self.now);
-        }
-        if lowest > reached && self.recovery.took_us.is_none() {
-            self.recovery.took_us = Some(self.now - healed);
-        }
-        let Goal::Heights(heights) = self.scenario.goal else { return };
-        let waited = self.now.saturating_sub(self.recovery.since.max(healed));
-        let overdue = lowest > heights.max(reached) + LAST_TO_VOTE;
-        if waited > self.scenario.recovery_ms * MS || overdue {
-            let nodes: Vec<String> = self.working().map(describe).collect();
-            let what = if overdue { "somebody does not vote" } else { "no progress" };
-            self.checks.fail(format!("{what} for {} ms: {}", waited / MS, nodes.join("; ")));
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match self.scenario.goal {
-            Goal::Time(ms) => self.now >= ms * MS,
-            Goal::Heights(heights) => {
-                self.recovery.took_us.is_some()
-                    && self.recovery.lowest >= heights
-                    && self.working().all(|node| node.standing() == Some(Standing::Active))
-            }
-        }
-    }
-
-    fn report(self, seed: u64) -> Report {
-        Report {
-            scenario: self.scenario.name,
-            seed,
-            stakes: self.shared.set.iter().map(|(_, validator)| validator.weight.0).collect(),
-            heights: self.checks.height(),
-            view_changes: self.checks.skipped.len() as u64,
-            virtual_ms: self.now / MS,
-            recovery_ms: self.recovery.took_us.map(|us| us / MS),
-            events: self.events,
-            messages: self.messages,
-            crashes: self.crashes,
-            accused: self.checks.accused.len() as u64,
-            timeline: self.trace.timeline(),
-            failure: self.checks.failure,
-            trace: self.trace.finish(),
+    /// What a Byzantine validator does out of itself.
+    pub(super) fn wind_up(&mut self, node: usize) {
+        if self.behaviours[node].is_some() {
+            self.push(BYZANTINE_TICK_MS * MS, node, Event::ByzantineTick);
         }
     }
 }
 
-/// How a node stands, for a failure's text.
-fn describe(node: &Node) -> String {
-    let height = node.disk.height();
-    match &node.core {
-        None => format!("{} is down at height {height}", node.index),
-        Some(core) => format!(
-            "{} at height {height} view {} {:?}{}",
-            node.index,
-            core.view(),
-            core.standing(),
-            if core.is_armed() { "" } else { " without work" }
-        ),
+/// The driver voids timers when a view is entered.
+fn is_current(set_in: u32, now: u32) -> bool {
+    #[cfg(test)]
+    if crate::planted::is(crate::planted::Bug::StaleTimeout) {
+        return true;
     }
+    set_in == now
+}
+
+fn behaviours(kinds: &[Kind], cast: &Cast, nodes: usize) -> Vec<Option<(Kind, Box<dyn Behaviour>)>> {
+    let mut all: Vec<Option<(Kind, Box<dyn Behaviour>)>> = (0..nodes).map(|_| None).collect();
+    for (who, kind) in cast.byzantine.iter().zip(kinds.iter().cycle()) {
+        all[who.position()] = Some((*kind, kind.make()));
+    }
+    all
 }
 
 /// Who hears whom: everybody everybody, but of two twins each other validator hears the first, the second, or both.

@@ -1,6 +1,10 @@
 //! What is to be simulated.
 
+use super::byzantine;
+use super::faults::Planned;
+use super::kinds::FaultKind;
 use super::network::Links;
+use super::rng::Rng;
 use crate::core::Timing;
 
 /// The weights of the validators.
@@ -31,26 +35,22 @@ pub enum Goal {
 }
 
 /// What goes wrong, and how often, while the faults last.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Faults {
     /// How long they last, in milliseconds.
     pub for_ms: u64,
-    /// Crashes of single validators, which start again after up to five seconds.
-    pub crashes: u32,
-    /// Crashes of all at once.
-    pub blackouts: u32,
-    /// Validators that lose their disk, and start again with nothing but their key.
-    pub wipes: u32,
-    /// Validators whose disk is put back to an earlier copy.
-    pub rollbacks: u32,
-    /// Partitions, in both directions or in one, of up to five seconds.
-    pub partitions: u32,
+    /// Faults at random times, of random validators: so many of each kind.
+    pub random: Vec<(FaultKind, u32)>,
+    /// Faults of stated validators at stated times.
+    pub planned: Vec<Planned>,
     /// Verdicts and built blocks of a thousand that the application never gives.
     pub unanswered: u32,
     /// Whether as many validators as a quorum can miss are down from the start to the end.
     pub dead_third: bool,
     /// Whether one validator runs twice with one key, each instance talking with some of the others.
     pub twins: bool,
+    /// What Byzantine validators do, one behaviour each, in turn. They never stop; together they weigh less than a third.
+    pub byzantine: Vec<byzantine::Kind>,
 }
 
 /// A scenario.
@@ -58,6 +58,8 @@ pub struct Faults {
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
+    /// Names of the validators, for the timeline; numbers where there are none.
+    pub names: Vec<String>,
     /// Weights.
     pub stakes: Stakes,
     /// Durations of the protocol.
@@ -66,6 +68,8 @@ pub struct Scenario {
     pub min_block_interval_ms: u64,
     /// After how long an empty block is due; 0: never.
     pub empty_block_interval_ms: u64,
+    /// How far ahead of its own clock a validator accepts a block.
+    pub max_clock_skew_ms: u64,
     /// Transactions.
     pub load: Load,
     /// The network while the faults last; afterwards it only delays.
@@ -77,6 +81,12 @@ pub struct Scenario {
     /// Within how long after the faults every working honest validator must have a new final block, and then always
     /// another one.
     pub recovery_ms: u64,
+    /// Within how many views after the faults every working honest validator must have a new final block.
+    pub recovery_views: u64,
+    /// Whether signatures are ed25519, in place of ideal ones.
+    pub real_signatures: bool,
+    /// Whether the report has the whole timeline, not only its end.
+    pub whole_timeline: bool,
 }
 
 impl Scenario {
@@ -85,16 +95,26 @@ impl Scenario {
     pub fn calm() -> Self {
         Self {
             name: "calm",
+            names: Vec::new(),
             stakes: Stakes::Random(4, 10),
             timing: Timing { view_timeout_ms: 1000, view_timeout_max_ms: 10_000, retransmit_ms: 400 },
             min_block_interval_ms: 50,
             empty_block_interval_ms: 10_000,
+            max_clock_skew_ms: 2_000,
             load: Load::Every(20),
             links: Links::GOOD,
             faults: Faults::default(),
             goal: Goal::Heights(50),
             recovery_ms: 5_000,
+            recovery_views: 5,
+            real_signatures: false,
+            whole_timeline: false,
         }
+    }
+
+    fn with(name: &'static str, for_ms: u64, random: &[(FaultKind, u32)], recovery_ms: u64, recovery_views: u64) -> Self {
+        let faults = Faults { for_ms, random: random.to_vec(), ..Faults::default() };
+        Self { name, faults, recovery_ms, recovery_views, ..Self::calm() }
     }
 
     /// No transactions, and no empty blocks either.
@@ -115,67 +135,99 @@ impl Scenario {
     #[must_use]
     pub fn dead_third() -> Self {
         let faults = Faults { dead_third: true, ..Faults::default() };
-        Self { name: "dead_third", faults, recovery_ms: 60_000, ..Self::calm() }
+        Self { name: "dead_third", faults, recovery_ms: 60_000, recovery_views: 20, ..Self::calm() }
     }
 
     /// Single validators crash and start again.
     #[must_use]
     pub fn crashes() -> Self {
-        let faults = Faults { for_ms: 15_000, crashes: 12, ..Faults::default() };
-        Self { name: "crashes", faults, recovery_ms: 20_000, ..Self::calm() }
+        let random = [(FaultKind::Crash, 4), (FaultKind::CrashAtStep, 8)];
+        Self::with("crashes", 15_000, &random, 20_000, 10)
     }
 
     /// All crash at the same moment.
     #[must_use]
     pub fn blackouts() -> Self {
-        let faults = Faults { for_ms: 15_000, blackouts: 3, ..Faults::default() };
-        Self { name: "blackouts", faults, recovery_ms: 10_000, ..Self::calm() }
+        Self::with("blackouts", 15_000, &[(FaultKind::Blackout, 3)], 10_000, 10)
     }
 
     /// A validator loses its disk, while the others go on.
     #[must_use]
     pub fn wiped() -> Self {
-        let faults = Faults { for_ms: 10_000, wipes: 2, ..Faults::default() };
-        Self { name: "wiped", faults, recovery_ms: 20_000, ..Self::calm() }
+        Self::with("wiped", 10_000, &[(FaultKind::Wiped, 2)], 20_000, 20)
     }
 
     /// A validator's disk is put back to an earlier copy, while the others go on.
     #[must_use]
     pub fn rolled_back() -> Self {
-        let faults = Faults { for_ms: 10_000, rollbacks: 1, ..Faults::default() };
-        Self { name: "rolled_back", faults, recovery_ms: 20_000, ..Self::calm() }
+        Self::with("rolled_back", 10_000, &[(FaultKind::RolledBack, 1)], 20_000, 20)
+    }
+
+    /// Bits of logs and marks are flipped.
+    #[must_use]
+    pub fn damaged() -> Self {
+        Self::with("damaged", 10_000, &[(FaultKind::BitFlip, 3)], 20_000, 20)
     }
 
     /// The network falls apart and comes together again.
     #[must_use]
     pub fn partitions() -> Self {
-        let faults = Faults { for_ms: 20_000, partitions: 6, ..Faults::default() };
-        Self { name: "partitions", faults, recovery_ms: 25_000, ..Self::calm() }
+        let random = [(FaultKind::Partition, 4), (FaultKind::OneWay, 2)];
+        Self::with("partitions", 20_000, &random, 25_000, 10)
     }
 
     /// Two instances with one key.
     #[must_use]
     pub fn twins() -> Self {
         let faults = Faults { for_ms: 10_000, twins: true, ..Faults::default() };
-        Self { name: "twins", faults, recovery_ms: 40_000, ..Self::calm() }
+        Self { name: "twins", faults, recovery_ms: 40_000, recovery_views: 20, ..Self::calm() }
     }
 
     /// Everything at once.
     #[must_use]
     pub fn chaos() -> Self {
-        let faults = Faults {
-            for_ms: 30_000,
-            crashes: 10,
-            blackouts: 1,
-            wipes: 1,
-            partitions: 4,
-            unanswered: 20,
-            ..Faults::default()
-        };
-        Self { name: "chaos", links: Links::LOSSY, faults, recovery_ms: 60_000, ..Self::calm() }
+        let random = [
+            (FaultKind::Crash, 3),
+            (FaultKind::CrashAtStep, 7),
+            (FaultKind::Blackout, 1),
+            (FaultKind::Wiped, 1),
+            (FaultKind::Partition, 3),
+            (FaultKind::OneWay, 1),
+        ];
+        let chaos = Self::with("chaos", 30_000, &random, 60_000, 30);
+        Self { links: Links::LOSSY, faults: Faults { unanswered: 20, ..chaos.faults }, ..chaos }
     }
 
-    /// All of them.
+    /// Whatever the seed says: pace, network, three to eight kinds of faults, and sometimes Byzantine validators or
+    /// twins, or a third of the weight dead.
+    #[must_use]
+    pub fn random(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x7363_656e);
+        let mut kinds = FaultKind::ALL.to_vec();
+        rng.shuffle(&mut kinds);
+        let count = rng.between(3, 8);
+        let random = kinds.into_iter().take(usize::try_from(count).unwrap_or(8)).map(|kind| (kind, 2)).collect();
+        let mut faults = Faults { for_ms: rng.between(5_000, 20_000), random, ..Faults::default() };
+        match rng.below(6) {
+            0 | 1 => faults.byzantine = byzantine::Kind::some(&mut rng),
+            2 => faults.twins = true,
+            3 => faults.dead_third = true,
+            _ => {}
+        }
+        faults.unanswered = [0, 0, 20][rng.index(3)];
+        Self {
+            name: "random",
+            min_block_interval_ms: [50, 200, 500, 1_000][rng.index(4)],
+            load: Load::Every([20, 100, 700][rng.index(3)]),
+            links: [Links::GOOD, Links::GOOD, Links::LOSSY][rng.index(3)],
+            faults,
+            recovery_ms: 90_000,
+            recovery_views: 60,
+            ..Self::calm()
+        }
+    }
+
+    /// All that do not depend on the seed.
     #[must_use]
     pub fn all() -> Vec<Self> {
         vec![
@@ -187,9 +239,17 @@ impl Scenario {
             Self::blackouts(),
             Self::wiped(),
             Self::rolled_back(),
+            Self::damaged(),
             Self::partitions(),
             Self::twins(),
             Self::chaos(),
         ]
+    }
+
+    /// The scenario of this name; `random` is another one for each seed.
+    #[must_use]
+    pub fn named(name: &str, seed: u64) -> Option<Self> {
+        let found = || Self::all().into_iter().find(|scenario| scenario.name == name);
+        if name == "random" { Some(Self::random(seed)) } else { found() }
     }
 }

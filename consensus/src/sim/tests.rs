@@ -3,15 +3,15 @@
 
 use super::*;
 
+fn sound(scenario: &Scenario, seed: u64) -> Report {
+    let report = run(scenario, seed);
+    assert!(report.is_ok(), "\n{report}");
+    report
+}
+
 /// Plays seeds and stops at the first that fails.
 fn play(scenario: &Scenario, seeds: std::ops::Range<u64>) -> Vec<Report> {
-    seeds
-        .map(|seed| {
-            let report = run(scenario, seed);
-            assert!(report.is_ok(), "\n{report}");
-            report
-        })
-        .collect()
+    seeds.map(|seed| sound(scenario, seed)).collect()
 }
 
 fn worst_recovery(reports: &[Report]) -> u64 {
@@ -28,7 +28,7 @@ fn sum(reports: &[Report], of: impl Fn(&Report) -> u64) -> u64 {
 fn replay() {
     let seed = std::env::var("ASSENT_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let name = std::env::var("ASSENT_SIM_SCENARIO").unwrap_or_else(|_| "calm".to_owned());
-    let scenario = Scenario::all().into_iter().find(|scenario| scenario.name == name).unwrap();
+    let scenario = Scenario::named(&name, seed).unwrap();
     let report = run(&scenario, seed);
     println!("{report}");
     assert!(report.is_ok(), "\n{report}");
@@ -40,13 +40,18 @@ fn replay() {
 fn sweep() {
     let range = std::env::var("ASSENT_SIM_SEEDS").unwrap_or_else(|_| "0..3".to_owned());
     let (from, to) = range.split_once("..").unwrap();
-    let name = std::env::var("ASSENT_SIM_SCENARIO").ok();
-    let chosen = |scenario: &Scenario| name.as_ref().is_none_or(|name| name == scenario.name);
-    for scenario in Scenario::all().into_iter().filter(chosen) {
-        let reports = play(&scenario, from.parse().unwrap()..to.parse().unwrap());
+    let chosen = std::env::var("ASSENT_SIM_SCENARIO").ok();
+    let (from, to): (u64, u64) = (from.parse().unwrap(), to.parse().unwrap());
+    for name in Scenario::all().iter().map(|scenario| scenario.name).chain(["random"]) {
+        let chosen = chosen.as_ref().is_none_or(|chosen| chosen == name);
+        let seeds = if chosen { from..to } else { 0..0 };
+        let reports: Vec<Report> = seeds.map(|seed| sound(&Scenario::named(name, seed).unwrap(), seed)).collect();
+        if reports.is_empty() {
+            continue;
+        }
         println!(
             "{:12} {} runs, {} heights, {} view changes, {} crashes, {} accused, {} messages, {} s of virtual time; worst recovery {} ms",
-            scenario.name,
+            name,
             reports.len(),
             sum(&reports, |r| r.heights),
             sum(&reports, |r| r.view_changes),
@@ -56,6 +61,7 @@ fn sweep() {
             sum(&reports, |r| r.virtual_ms) / 1000,
             worst_recovery(&reports),
         );
+        println!("             worst recovery in views: {:?}", reports.iter().filter_map(|r| r.recovery_views).max());
     }
 }
 

@@ -17,7 +17,7 @@ use assent_genesis::{Genesis, NetworkPlan, NodeKeys, SecretKey};
 use crate::{
     config::{self, Overrides},
     home::Home,
-    signer::SignerMark,
+    signer::create_mark,
 };
 
 /// A network's folder on disk.
@@ -138,7 +138,7 @@ pub(super) fn adopt_genesis(home: &Home, genesis: &Genesis) -> Result<()> {
 
 /// The signer's first mark: nothing has been signed on this chain.
 fn create_signer_mark(home: &Home, genesis: &Genesis) -> Result<()> {
-    Ok(SignerMark::create(&home.data(), Hash(genesis.hash().0))?)
+    Ok(create_mark(&home.data(), Hash(genesis.hash().0))?)
 }
 
 fn save(key: &SecretKey, path: &Path) -> Result<()> {

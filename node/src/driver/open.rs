@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use assent_consensus::core::{Config, Core, Input, Memory0, Timing};
-use assent_consensus::{BlockInfo, Certificate, Phase, Record, ValidatorIndex, View, Vote};
+use assent_consensus::recovery::{Recovered, RecoveryError, recover};
+use assent_consensus::{BlockInfo, Certificate, Record};
 use assent_genesis::SecretKey;
 use tokio::sync::{mpsc, watch};
 
@@ -13,7 +14,7 @@ use super::durable::Durable;
 use super::evidence::EvidencePool;
 use super::timers::Timers;
 use super::{ConsensusStatus, Directory, Driver, RESULTS, Surroundings};
-use crate::signer::{Mark, Signer, SignerError};
+use crate::signer::{Signer, SignerError};
 use crate::wal::{Replay, Wal, WalError};
 
 /// What a validator is opened with.
@@ -36,18 +37,9 @@ pub enum OpenError {
     /// The log.
     #[error(transparent)]
     Wal(#[from] WalError),
-    /// The log has lost votes.
-    #[error(
-        "the consensus log ends at view {} step {}, below what this validator signed (view {} step {}): the log was \
-         replaced, truncated or restored from an older copy. Restore the newer one; or remove the whole data folder, \
-         and the node will join again and abstain until that is safe", .tip.0, .tip.1, .floor.0, .floor.1
-    )]
-    LogBehindSigner {
-        /// Where the log ends.
-        tip: Mark,
-        /// What must be in it.
-        floor: Mark,
-    },
+    /// Log and mark do not belong together.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// A record that cannot be read although its checksum is right.
     #[error(
         "a record of the consensus log cannot be read: {0}. Another version of the program wrote it: start that one"
@@ -81,23 +73,24 @@ impl Driver {
         let public = options.key.public();
         let me = set.index_of(&public).ok_or(OpenError::NotAValidator(public))?;
         let mut signer = Signer::open(&options.data, options.key, genesis)?;
-        let (wal, replay) = Wal::open(&options.data.join("wal"), genesis)?;
         let cache = BlockCache::default();
-        let records = read_records(&around, &cache, &replay, set.len())?;
-        let tip = check_tip(&signer, &replay, &records, me)?;
-        signer.raise(tip);
-        let memory = match (signer.found(), options.accept_lost_memory) {
-            (Some(_), _) => Memory0::Mark(signer.mark().0, signer.mark().1),
-            (None, true) => Memory0::LostButAccepted,
-            (None, false) => Memory0::Lost,
+        let accept = |replay: &Replay| -> Result<(Vec<Record>, Recovered), OpenError> {
+            let records = read_records(&around, &cache, replay, set.len())?;
+            let recovered = recover(signer.found(), replay, &records, me, &set)?;
+            Ok((records, recovered))
+        };
+        let (wal, replay, (records, recovered)) = Wal::open(&options.data.join("wal"), genesis, accept)?;
+        signer.raise(recovered.mark);
+        let memory = match recovered.memory {
+            Memory0::Lost if options.accept_lost_memory => Memory0::LostButAccepted,
+            memory => memory,
         };
         let (root, root_certificate) = root(&around, set.len())?;
         let params = around.genesis.assent.consensus.clone();
         let timing = timing(&params);
         let config = Config { genesis, set: set.clone(), me, timing, root, root_certificate, memory };
         let mut core = Core::new(config);
-        let votes = kept_votes(&signer, me);
-        for record in records.into_iter().chain(votes) {
+        for record in records.into_iter().chain(recovered.votes) {
             core.step(Input::Restore(record));
         }
         tracing::info!(target: "assent::consensus", records = replay.records.len(), torn_bytes = replay.torn_bytes,
@@ -148,26 +141,6 @@ fn read_records(
     let read = |payload: &[u8]| cache.read(&around.chain, payload);
     let records = replay.records.iter().map(|bytes| Record::decode(bytes, validators, &read));
     Ok(records.collect::<Result<_, _>>()?)
-}
-
-/// The highest ballot of ours in the log; it must reach the signer's floor.
-fn check_tip(signer: &Signer, replay: &Replay, records: &[Record], me: ValidatorIndex) -> Result<Mark, OpenError> {
-    let votes = records.iter().filter_map(|record| match record {
-        Record::Vote(vote) if vote.voter == me => Some(vote.ballot.mark()),
-        _ => None,
-    });
-    let tip = votes.chain(replay.tip).max().unwrap_or((View(0), 0));
-    match signer.found() {
-        Some(found) if tip < found.floor => Err(OpenError::LogBehindSigner { tip, floor: found.floor }),
-        _ => Ok(tip),
-    }
-}
-
-/// Votes that only the signer's file holds, because the crash came before the log was synced.
-fn kept_votes(signer: &Signer, me: ValidatorIndex) -> Vec<Record> {
-    let kept = signer.found().map(|found| found.kept.clone()).unwrap_or_default();
-    let votes = kept.into_iter().filter(|(ballot, _)| ballot.phase != Phase::Propose);
-    votes.map(|(ballot, signature)| Record::Vote(Vote { ballot, voter: me, signature, named: None })).collect()
 }
 
 /// The last final block and its certificate.

@@ -2,7 +2,7 @@
 //!
 //! A folder of segments, of which only the newest is alive. A new segment begins with a snapshot of everything
 //! that still matters; when it is durable the older one is deleted. So the log stays small, and replaying it is
-//! reading one file. The format of a segment is documented in [`segment`].
+//! reading one file. The format of a segment is documented in [`assent_consensus::log`].
 
 mod segment;
 
@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use assent_consensus::log::Replay;
 use assent_consensus::{Hash, View};
 
 use segment::Segment;
@@ -39,17 +40,6 @@ pub enum WalError {
     },
 }
 
-/// What stood in the log when it was opened.
-#[derive(Debug, Default)]
-pub struct Replay {
-    /// The bytes of the records of the state machine, oldest first.
-    pub records: Vec<Vec<u8>>,
-    /// The highest (view, step) that the log knows to have been signed.
-    pub tip: Option<(View, u8)>,
-    /// Bytes of a torn tail that were cut off: the trace of a crash during a write.
-    pub torn_bytes: u64,
-}
-
 /// A log that is only looked at.
 #[derive(Debug)]
 pub struct WalContents {
@@ -71,41 +61,37 @@ pub struct Wal {
     full_at: u64,
 }
 
-/// The kinds of records.
-const CORE: u8 = 1;
-const TIP: u8 = 2;
-
 impl Wal {
-    /// Opens the log of a folder, or begins one.
+    /// Opens the log of a folder, or begins one. `accept` is asked whether what was read is all that it must be, before
+    /// a torn tail is cut off or an older segment removed; its refusal leaves every file as it was.
     ///
     /// # Errors
-    /// When a file is unreadable, of another chain, of another version, or damaged anywhere but at its torn tail.
-    pub fn open(folder: &Path, genesis: Hash) -> Result<(Self, Replay), WalError> {
+    /// When a file is unreadable, of another chain, of another version or never completed, or `accept` refuses.
+    pub fn open<T, E: From<WalError>>(
+        folder: &Path,
+        genesis: Hash,
+        accept: impl FnOnce(&Replay) -> Result<T, E>,
+    ) -> Result<(Self, Replay, T), E> {
         let io = |source| WalError::Io { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(io)?;
-        let mut numbers = segment_numbers(folder).map_err(io)?;
-        // A crash while a segment was begun leaves a newer one that is not complete: the older one is still whole.
-        while let Some(number) = numbers.pop() {
-            let path = segment_path(folder, number);
-            let opened = Segment::open(&path, number, genesis);
-            let (segment, found) = match opened {
-                Ok(opened) => opened,
-                Err(SegmentError::Incomplete) if !numbers.is_empty() => {
-                    tracing::warn!(target: "assent::wal", path = %path.display(), "unfinished segment dropped");
-                    fs::remove_file(&path).map_err(io)?;
-                    continue;
+        let found = find(folder, &genesis)?;
+        let replay = found.as_ref().map(|found| found.replay.clone()).unwrap_or_default();
+        let accepted = accept(&replay)?;
+        let segment = match found {
+            None => begin(folder, 1, genesis, None, &[])?,
+            Some(found) => {
+                let path = segment_path(folder, found.number);
+                let segment = Segment::open(&path, found.number, &found.replay);
+                let segment = segment.map_err(|source| WalError::Io { path, source })?;
+                for number in found.others {
+                    tracing::info!(target: "assent::wal", number, "unfinished or older segment dropped");
+                    fs::remove_file(segment_path(folder, number)).map_err(io)?;
                 }
-                Err(source) => return Err(WalError::Segment { path, source }),
-            };
-            for older in numbers {
-                fs::remove_file(segment_path(folder, older)).map_err(io)?;
+                segment
             }
-            let replay = sort_records(found.records, found.torn_bytes);
-            let full_at = SEGMENT_BYTES;
-            return Ok((Self { folder: folder.to_owned(), genesis, segment, full_at }, replay));
-        }
-        let segment = begin(folder, 1, genesis, None, &[])?;
-        Ok((Self { folder: folder.to_owned(), genesis, segment, full_at: SEGMENT_BYTES }, Replay::default()))
+        };
+        let full_at = SEGMENT_BYTES.max(segment.length().saturating_mul(2));
+        Ok((Self { folder: folder.to_owned(), genesis, segment, full_at }, replay, accepted))
     }
 
     /// Reads the log of a folder as [`Self::open`] would, and changes nothing. `None`: there is none.
@@ -117,22 +103,11 @@ impl Wal {
         if !folder.try_exists().map_err(io)? {
             return Ok(None);
         }
-        let mut numbers = segment_numbers(folder).map_err(io)?;
-        let segments = numbers.len();
+        let numbers = segment_numbers(folder).map_err(io)?;
         let length = |number: &u64| fs::metadata(segment_path(folder, *number)).map(|file| file.len());
         let bytes = numbers.iter().map(length).sum::<io::Result<u64>>().map_err(io)?;
-        while let Some(number) = numbers.pop() {
-            let path = segment_path(folder, number);
-            match Segment::read(&path, number, genesis) {
-                Ok(found) => {
-                    let replay = sort_records(found.records, found.torn_bytes);
-                    return Ok(Some(WalContents { segments, bytes, replay }));
-                }
-                Err(SegmentError::Incomplete) if !numbers.is_empty() => {}
-                Err(source) => return Err(WalError::Segment { path, source }),
-            }
-        }
-        Ok(None)
+        let contents = |found: Found| WalContents { segments: numbers.len(), bytes, replay: found.replay };
+        Ok(find(folder, &genesis)?.map(contents))
     }
 
     /// Appends a record of the state machine; durable after the next [`Self::sync`].
@@ -140,7 +115,7 @@ impl Wal {
     /// # Errors
     /// When the file cannot be written.
     pub fn append(&mut self, record: &[u8]) -> io::Result<()> {
-        self.segment.append(&[&[CORE], record])
+        self.segment.append(record)
     }
 
     /// The file to sync, for a thread that waits for the disk. What was appended before is durable after its
@@ -192,14 +167,7 @@ fn begin(
 ) -> Result<Segment, WalError> {
     let path = segment_path(folder, number);
     let write = || -> io::Result<Segment> {
-        let mut segment = Segment::create(&path, number, genesis)?;
-        if let Some((view, step)) = tip {
-            segment.append(&[&[TIP], &view.0.to_be_bytes(), &[step]])?;
-        }
-        for record in snapshot {
-            segment.append(&[&[CORE], record])?;
-        }
-        segment.complete()?;
+        let segment = Segment::create(&path, number, &genesis, tip, snapshot)?;
         segment.handle()?.sync_all()?;
         File::open(folder)?.sync_all()?;
         Ok(segment)
@@ -223,20 +191,31 @@ fn segment_numbers(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-fn sort_records(found: Vec<Vec<u8>>, torn_bytes: u64) -> Replay {
-    let mut replay = Replay { torn_bytes, ..Replay::default() };
-    for mut bytes in found {
-        match bytes.split_first() {
-            Some((&CORE, _)) => replay.records.push(bytes.split_off(1)),
-            Some((&TIP, [view @ .., step])) => {
-                if let Ok(view) = view.try_into() {
-                    replay.tip = replay.tip.max(Some((View(u64::from_be_bytes(view)), *step)));
-                }
+/// The segment that counts.
+struct Found {
+    number: u64,
+    replay: Replay,
+    /// A newer one that was never completed, and older ones.
+    others: Vec<u64>,
+}
+
+/// A crash while a segment was begun leaves a newer one that is not complete: the older one is still whole.
+fn find(folder: &Path, genesis: &Hash) -> Result<Option<Found>, WalError> {
+    let io = |source| WalError::Io { path: folder.to_owned(), source };
+    let numbers = segment_numbers(folder).map_err(io)?;
+    let oldest = numbers.first().copied();
+    for number in numbers.iter().rev().copied() {
+        let path = segment_path(folder, number);
+        match Segment::read(&path, number, genesis) {
+            Ok(replay) => {
+                let others = numbers.into_iter().filter(|other| *other != number).collect();
+                return Ok(Some(Found { number, replay, others }));
             }
-            _ => {}
+            Err(SegmentError::Log(error)) if error.gives_way() && Some(number) != oldest => {}
+            Err(source) => return Err(WalError::Segment { path, source }),
         }
     }
-    replay
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -247,8 +226,13 @@ mod tests {
 
     const GENESIS: Hash = Hash([7; 32]);
 
+    fn open(folder: &Path) -> (Wal, Replay) {
+        let (wal, replay, ()) = Wal::open(folder, GENESIS, |_| Ok::<(), WalError>(())).unwrap();
+        (wal, replay)
+    }
+
     fn filled(folder: &Path, records: &[&[u8]]) {
-        let (mut wal, _) = Wal::open(folder, GENESIS).unwrap();
+        let (mut wal, _) = open(folder);
         for record in records {
             wal.append(record).unwrap();
         }
@@ -264,7 +248,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         filled(dir.path(), &[b"one", b"two"]);
         filled(dir.path(), &[b"three"]);
-        let (_, replay) = Wal::open(dir.path(), GENESIS).unwrap();
+        let (_, replay) = open(dir.path());
         assert_eq!(replay.records, [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
         assert_eq!(replay.torn_bytes, 0);
     }
@@ -278,39 +262,43 @@ mod tests {
         let bytes = fs::read(file(dir.path())).unwrap();
         for cut in whole..bytes.len() {
             fs::write(file(dir.path()), &bytes[..cut]).unwrap();
-            let (_, replay) = Wal::open(dir.path(), GENESIS).unwrap();
+            let (_, replay) = open(dir.path());
             assert_eq!(replay.records, [b"one".to_vec()], "cut at {cut}");
             assert_eq!(replay.torn_bytes, (cut - whole) as u64);
             // Mended: a second opening finds nothing torn, and appending goes on.
             filled(dir.path(), &[b"three"]);
-            assert_eq!(Wal::open(dir.path(), GENESIS).unwrap().1.records.len(), 2);
+            assert_eq!(open(dir.path()).1.records.len(), 2);
         }
     }
 
     #[test]
-    fn reliability_7_damage_before_the_tail_is_refused_at_every_byte() {
+    fn reliability_7_nothing_is_cut_off_before_it_is_accepted() {
         let dir = tempfile::tempdir().unwrap();
         filled(dir.path(), &[b"one", b"two", b"three"]);
-        let bytes = fs::read(file(dir.path())).unwrap();
-        let last = bytes.len() - (segment::RECORD_OVERHEAD + 1 + b"three".len());
-        for at in 0..last {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            fs::write(file(dir.path()), &damaged).unwrap();
-            assert!(Wal::open(dir.path(), GENESIS).is_err(), "flipped at {at}");
-            assert_eq!(fs::read(file(dir.path())).unwrap(), damaged, "nothing is repaired silently");
-        }
+        let mut bytes = fs::read(file(dir.path())).unwrap();
+        let at = bytes.len() - 60;
+        bytes[at] ^= 0x10;
+        fs::write(file(dir.path()), &bytes).unwrap();
+        let refuse = |replay: &Replay| -> Result<(), WalError> {
+            assert!(replay.records_lost);
+            Err(WalError::Io { path: PathBuf::new(), source: io::Error::other("votes are lost") })
+        };
+        let error = Wal::open(dir.path(), GENESIS, refuse).unwrap_err();
+        assert!(error.to_string().contains("votes are lost"));
+        assert_eq!(fs::read(file(dir.path())).unwrap(), bytes, "nothing is repaired silently");
+        assert_eq!(open(dir.path()).1.records, [b"one".to_vec()]);
+        assert_eq!(open(dir.path()).1.torn_bytes, 0);
     }
 
     #[test]
     fn rotation_keeps_the_snapshot_and_drops_the_rest() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut wal, _) = Wal::open(dir.path(), GENESIS).unwrap();
+        let (mut wal, _) = open(dir.path());
         wal.append(b"old").unwrap();
         wal.rotate((View(9), 2), &[b"kept".to_vec()]).unwrap();
         wal.append(b"new").unwrap();
         drop(wal);
-        let (_, replay) = Wal::open(dir.path(), GENESIS).unwrap();
+        let (_, replay) = open(dir.path());
         assert_eq!(replay.records, [b"kept".to_vec(), b"new".to_vec()]);
         assert_eq!(replay.tip, Some((View(9), 2)));
         assert_eq!(segment_numbers(dir.path()).unwrap().len(), 1);
@@ -319,7 +307,7 @@ mod tests {
     #[test]
     fn a_large_snapshot_is_not_rotated_again_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut wal, _) = Wal::open(dir.path(), GENESIS).unwrap();
+        let (mut wal, _) = open(dir.path());
         let block = vec![7; 8 * 1024 * 1024];
         wal.rotate((View(9), 2), &vec![block.clone(); 9]).unwrap();
         assert!(!wal.is_full());
@@ -336,7 +324,7 @@ mod tests {
         // The crash came after the first bytes of the next segment.
         let bytes = fs::read(file(dir.path())).unwrap();
         File::create(segment_path(dir.path(), 2)).unwrap().write_all(&bytes[..20]).unwrap();
-        let (_, replay) = Wal::open(dir.path(), GENESIS).unwrap();
+        let (_, replay) = open(dir.path());
         assert_eq!(replay.records, [b"one".to_vec()]);
         assert_eq!(segment_numbers(dir.path()).unwrap(), [1]);
     }
@@ -365,7 +353,7 @@ mod tests {
     fn another_chains_log_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         filled(dir.path(), &[b"one"]);
-        let error = Wal::open(dir.path(), Hash([8; 32])).unwrap_err();
+        let error = Wal::open(dir.path(), Hash([8; 32]), |_| Ok::<(), WalError>(())).unwrap_err();
         assert!(error.to_string().contains("another chain"), "{error}");
     }
 }

@@ -1,10 +1,11 @@
 //! What a validator must not forget: its consensus log and its signer's mark, read and compared.
 
+use assent_consensus::recovery::RecoveryError;
 use assent_consensus::{Phase, Record, View};
 
 use super::Data;
 use crate::cli::table::{bytes, count};
-use crate::signer::{Mark, SignerError, SignerMark};
+use crate::signer::{Mark, SignerError, SignerMark, load_mark};
 use crate::wal::{Wal, WalContents, WalError};
 
 /// Why log and mark are not what a validator can start with.
@@ -16,11 +17,8 @@ pub(super) enum LogError {
     Signer(#[from] SignerError),
     #[error("consensus log: a vote in it cannot be read ({0}): another version of the program wrote it")]
     Record(#[from] assent_consensus::DecodeError),
-    #[error(
-        "consensus log: it ends at {tip}, below what this validator signed ({floor}): it was replaced, truncated or \
-         restored from an older copy. Restore the newer one"
-    )]
-    Behind { tip: String, floor: String },
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
 }
 
 /// What a node that votes keeps. All absent: a follower, or a validator that lost its memory.
@@ -35,7 +33,7 @@ impl Logs {
     /// Reads both.
     pub(super) fn read(data: &Data) -> Result<Self, LogError> {
         let wal = Wal::read(&data.home.wal(), data.genesis_hash)?;
-        let mark = SignerMark::load(&data.home.data(), data.genesis_hash)?;
+        let mark = load_mark(&data.home.data(), data.genesis_hash)?;
         let validators = data.genesis.assent.validators.len();
         let tip = wal.as_ref().map(|wal| tip(wal, validators)).transpose()?.flatten();
         Ok(Self { wal, tip, mark })
@@ -43,9 +41,11 @@ impl Logs {
 
     /// Whether the log has everything that the signer's file says it has.
     pub(super) fn compare(&self) -> Result<(), LogError> {
-        let (tip, floor) = (self.tip.unwrap_or((View(0), 0)), self.mark.as_ref().map(|mark| mark.floor));
-        match floor {
-            Some(floor) if tip < floor => Err(LogError::Behind { tip: position(tip), floor: position(floor) }),
+        let tip = self.tip.unwrap_or((View(0), 0));
+        let damage = self.wal.as_ref().filter(|wal| wal.replay.records_lost).map(|wal| wal.replay.length);
+        match (self.mark.as_ref().map(|mark| mark.floor), damage) {
+            (Some(floor), _) if tip < floor => Err(RecoveryError::LogBehindSigner { tip, floor }.into()),
+            (None, Some(at)) => Err(RecoveryError::Damaged { at }.into()),
             _ => Ok(()),
         }
     }
