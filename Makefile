@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench soak clean install need
+.PHONY: help run test lint bench planted soak clean install need
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export ASSENT_SOAK_SECONDS ?= 600
@@ -33,6 +33,9 @@ lint: need ## Check formatting, clippy, documentation and the line of dependenci
 bench: need ## Measure a network of four validators on this machine and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins
 	@exec "$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
+
+planted: need ## Plant known bugs, see which harness finds them, and write docs/planted-bugs.md
+	@scripts/planted
 
 soak: need ## Run the long tests, ASSENT_SOAK_SECONDS (600) each
 	@scripts/test --lib --bins --tests $(ARGS) -- --ignored --nocapture

@@ -21,6 +21,8 @@ mod validators;
 mod vote;
 
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
 mod testing;
 
 pub use certificate::{Certificate, CertificateError};

@@ -62,7 +62,12 @@ impl Network {
     }
 
     pub(crate) fn sign(&self, by: u16, ballot: &Ballot) -> Signature {
-        Signature(self.keys[usize::from(by)].sign(&ballot.sign_bytes(&GENESIS)).to_bytes())
+        self.sign_for(by, ballot, &GENESIS)
+    }
+
+    /// The same key's signature in the network with this genesis.
+    pub(crate) fn sign_for(&self, by: u16, ballot: &Ballot, genesis: &Hash) -> Signature {
+        Signature(self.keys[usize::from(by)].sign(&ballot.sign_bytes(genesis)).to_bytes())
     }
 
     pub(crate) fn ballot(phase: Phase, view: u64, block: u8) -> Ballot {

@@ -160,6 +160,10 @@ impl ValidatorSet {
     /// Whether a weight is a quorum of this set (SPEC rule Q).
     #[must_use]
     pub fn is_quorum(&self, weight: u128) -> bool {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::QuorumOf2f) {
+            return weight >= crate::planted::twice_f(u128::from(self.total.0));
+        }
         is_quorum(weight, u128::from(self.total.0))
     }
 

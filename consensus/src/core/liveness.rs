@@ -114,6 +114,8 @@ impl Core {
 
     /// SPEC rules X, R: a stale timer does nothing.
     pub(super) fn on_timer(&mut self, timer: Timer) {
+        #[cfg(test)]
+        let timer = self.taken_for_current(timer);
         match timer {
             Timer::View(view) if view == self.view => self.give_up(view),
             Timer::Retransmit(view) if view == self.view => self.retransmit(),

@@ -17,6 +17,8 @@ mod fetch;
 mod finality;
 mod liveness;
 mod memory;
+#[cfg(test)]
+mod planted;
 mod proposals;
 mod restore;
 mod views;
@@ -255,6 +257,9 @@ struct ViewState {
     skipped: Option<Certificate>,
     /// Our own block, before it is signed.
     own: Option<Proposal>,
+    /// The weight of repeated votes, which counts for nothing but with a planted bug.
+    #[cfg(test)]
+    repeated: BTreeMap<Ballot, u128>,
 }
 
 impl ViewState {

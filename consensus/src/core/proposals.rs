@@ -313,6 +313,10 @@ impl Core {
     /// SPEC rule P2: a certificate says which block is this view's. Another one, from a leader that sent more than
     /// one, makes room for it; the same one, found invalid before, ends this node.
     pub(super) fn settle_proposal(&mut self, view: View, block: Hash) {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::CertificateOfAnotherBlock) {
+            return;
+        }
         let state = self.state(view);
         match &state.proposal {
             Some((proposal, _)) if proposal.block.hash != block => state.proposal = None,

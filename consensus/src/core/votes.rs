@@ -1,6 +1,8 @@
 //! Votes: counting (SPEC rule V), certificates out of them (rule C), Commit (rule T), evidence (rule E).
 
 use super::{Core, Output, VIEWS_AHEAD, VIEWS_BEHIND, ViewState};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::{Ballot, Certificate, Epoch, Evidence, Message, Phase, Signed, ValidatorIndex, View, Vote};
 
 impl Core {
@@ -22,7 +24,10 @@ impl Core {
         if vote.voter == self.config.me {
             return self.recognise(&vote);
         }
-        if self.is_counted(&vote) || !vote.verify(&self.config.set, &self.config.genesis) {
+        let counted = self.is_counted(&vote);
+        #[cfg(test)]
+        let counted = counted && !planted::is(Bug::DuplicateSigner);
+        if counted || !vote.verify(&self.config.set, &self.config.genesis) {
             return;
         }
         self.heard(vote.voter, self.view.min(ballot.view));
@@ -45,7 +50,7 @@ impl Core {
         }
     }
 
-    fn is_counted(&self, vote: &Vote) -> bool {
+    pub(super) fn is_counted(&self, vote: &Vote) -> bool {
         let state = self.views.get(&vote.ballot.view);
         state.is_some_and(|state| Self::votes_of(state, vote.ballot.phase).get(&vote.voter) == Some(vote))
     }
@@ -57,6 +62,10 @@ impl Core {
             return;
         }
         self.accuse_contradiction(&vote);
+        #[cfg(test)]
+        if planted::is(Bug::DuplicateSigner) && self.is_counted(&vote) {
+            return self.count_again(&vote);
+        }
         let state = self.state(ballot.view);
         let votes = match ballot.phase {
             Phase::Propose => return,
@@ -89,7 +98,7 @@ impl Core {
     }
 
     /// SPEC rule C: the certificate that a ballot's votes make, if they are a quorum and it is new.
-    fn form(&self, ballot: &Ballot) -> Option<Certificate> {
+    pub(super) fn form(&self, ballot: &Ballot) -> Option<Certificate> {
         let state = self.views.get(&ballot.view)?;
         let known = match ballot.phase {
             Phase::Prepare | Phase::Propose => state.prepared.is_some(),
@@ -99,6 +108,8 @@ impl Core {
         let same = |vote: &&Vote| ballot.phase == Phase::ViewChange || vote.ballot.block == ballot.block;
         let votes = Self::votes_of(state, ballot.phase).values().filter(same);
         let weight = self.config.set.weigh(votes.clone().map(|vote| vote.voter));
+        #[cfg(test)]
+        let weight = weight + state.repeated.get(ballot).copied().unwrap_or_default();
         (!known && self.config.set.is_quorum(weight)).then(|| Certificate::form(&self.config.set, *ballot, votes))
     }
 
