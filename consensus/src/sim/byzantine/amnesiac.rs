@@ -18,6 +18,7 @@ pub(super) struct Amnesiac {
 }
 
 impl Amnesiac {
+    /// Votes the contrary of what it voted.
     fn contradict(&self, puppet: &mut Puppet<'_>, ballot: Ballot) {
         let nothing = puppet.random_hash();
         let (phase, block) = match ballot.phase {

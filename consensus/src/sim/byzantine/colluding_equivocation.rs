@@ -1,5 +1,5 @@
-//! A leader that proposes two blocks, while all Byzantine validators prepare and commit both: to each part of the others
-//! the block that it has. Rules: the intersection of quorums (Q1), E1.
+//! A leader that proposes two blocks, while all Byzantine validators prepare and commit both: for each part of the
+//! others the block that it has. Rules: the intersection of quorums (Q1), E1.
 
 use super::{Behaviour, Puppet};
 use crate::{Message, Phase, ValidatorIndex};

@@ -12,6 +12,7 @@ pub(super) struct DoubleVoter {
 }
 
 impl DoubleVoter {
+    /// Another block for the same view.
     fn other_block(&self, puppet: &mut Puppet<'_>, view: View, block: Hash) -> Hash {
         let proposed = self.seen.other_block(view, block);
         let possible = || self.seen.proposal(view).and_then(|proposal| puppet.second(proposal)).map(|p| p.block.hash);

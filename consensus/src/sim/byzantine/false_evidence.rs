@@ -12,11 +12,13 @@ pub(super) struct FalseEvidence {
     seen: Seen,
 }
 
+/// What was signed, as evidence has it.
 fn signed(vote: &Vote) -> Signed {
     Signed { phase: vote.ballot.phase, block: vote.ballot.block, signature: vote.signature }
 }
 
 impl FalseEvidence {
+    /// An accusation of the honest validator that voted last.
     fn accuse(&self, puppet: &mut Puppet<'_>) -> Option<Evidence> {
         let (which, nothing, epoch) = (puppet.rng.below(4), puppet.random_hash(), puppet.set.epoch());
         let truth = self.seen.votes.iter().rev().find(|vote| !puppet.colludes(vote.voter))?;

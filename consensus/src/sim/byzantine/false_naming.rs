@@ -35,6 +35,7 @@ impl FalseNaming {
         Some(Vote { named: Some(Named { header, leader_signature }), ..vote })
     }
 
+    /// Says that it gives a view up.
     fn give_up(&mut self, puppet: &mut Puppet<'_>, view: View) {
         if let Some(vote) = self.naming(puppet, view) {
             puppet.did();

@@ -12,6 +12,7 @@ pub(super) struct FarFutureFlood;
 /// Messages in each tick.
 const AT_ONCE: usize = 3;
 
+/// A view that is not yet.
 fn far_view(puppet: &mut Puppet<'_>) -> View {
     let now = puppet.view;
     match puppet.rng.below(5) {
@@ -33,6 +34,7 @@ fn contradiction(puppet: &mut Puppet<'_>, view: View) -> Option<Evidence> {
     Evidence::of(puppet.set.epoch(), view, puppet.me, signed(blocks[0])?, signed(blocks[1])?)
 }
 
+/// Something to say of it.
 fn far_message(puppet: &mut Puppet<'_>) -> Option<Message> {
     let (view, block, epoch) = (far_view(puppet), puppet.random_hash(), puppet.set.epoch());
     let which = puppet.rng.below(6);

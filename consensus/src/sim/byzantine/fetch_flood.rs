@@ -7,6 +7,7 @@ use crate::{Fetch, Message, ValidatorIndex, View};
 #[derive(Debug, Default)]
 pub(super) struct FetchFlood;
 
+/// The first and the last view of a question.
 fn range(puppet: &mut Puppet<'_>) -> (View, View) {
     let now = puppet.view;
     match puppet.rng.below(5) {
@@ -19,6 +20,7 @@ fn range(puppet: &mut Puppet<'_>) -> (View, View) {
 }
 
 impl FetchFlood {
+    /// A question.
     fn ask(puppet: &mut Puppet<'_>) -> Message {
         let ((from, to), epoch) = (range(puppet), puppet.set.epoch());
         puppet.did();

@@ -1,5 +1,5 @@
-//! Votes in the name of others under its own signature, and its own votes of another chain and another epoch. Rules: V1,
-//! C1.
+//! Votes in the name of others under its own signature, and its own votes of another chain and another epoch.
+//! Rules: V1, C1.
 
 use super::{Behaviour, Puppet};
 use crate::{Ballot, Epoch, Hash, Message, Phase, ValidatorIndex, Vote};

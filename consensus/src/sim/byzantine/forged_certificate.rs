@@ -8,6 +8,7 @@ use crate::{Ballot, Certificate, Hash, Height, Message, Phase, Status, Validator
 #[derive(Debug, Default)]
 pub(super) struct ForgedCertificate;
 
+/// A certificate of everybody, in which only colluders signed.
 fn forged(puppet: &mut Puppet<'_>, ballot: Ballot) -> Certificate {
     let everybody: Vec<ValidatorIndex> = puppet.set.iter().map(|(who, _)| who).collect();
     let mut votes = Vec::with_capacity(everybody.len());

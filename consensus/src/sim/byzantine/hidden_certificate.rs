@@ -1,6 +1,6 @@
 //! Makes progress for itself alone: its votes, which complete certificates, and the statuses and answers that carry
-//! these are withheld; what it shows are its own blocks, which build on blocks of which the others do not know that they
-//! are prepared. Who asks for them gets no answer, by consensus or by sync. Rules: A1, A2, K1, P3.
+//! these are withheld; what it shows are its own blocks, which build on blocks of which the others do not know that
+//! they are prepared. Who asks for them gets no answer, by consensus or by sync. Rules: A1, A2, K1, P3.
 
 use std::sync::Arc;
 

@@ -23,6 +23,7 @@ impl LyingStatus {
         }
     }
 
+    /// What it says in place of its status.
     fn lie(&self, puppet: &mut Puppet<'_>, honest: Status, victim: ValidatorIndex) -> Status {
         match puppet.rng.below(7) {
             0 => Status { epoch: Epoch(honest.epoch.0.wrapping_add(1)), ..honest },

@@ -1,7 +1,7 @@
 //! Byzantine validators: each behaviour is an attack on this very protocol, in a file of its own.
 //!
-//! A Byzantine validator runs the honest state machine inside, on the same simulated disk, and tampers with what goes in
-//! and out. It signs with its own key and those of the other Byzantine validators, and with no other: it has no
+//! A Byzantine validator runs the honest state machine inside, on the same simulated disk, and tampers with what goes
+//! in and out. It signs with its own key and those of the other Byzantine validators, and with no other: it has no
 //! way to an honest validator's key. All of them together weigh less than a third. What they send goes through its
 //! bytes, so that only what a peer can put on the wire arrives.
 

@@ -1,6 +1,6 @@
 //! Honest messages with one thing changed and the signature kept: the view one further or one back, another block, the
-//! block of an earlier view again, another voter, one bit. Its own to a part of the others, and what it heard from them.
-//! Rules: V1, C1, P1, E3.
+//! block of an earlier view again, another voter, one bit. Its own to a part of the others, and what it heard from
+//! them. Rules: V1, C1, P1, E3.
 
 use super::puppet::altered;
 use super::seen::Seen;
@@ -26,6 +26,7 @@ fn beside(puppet: &mut Puppet<'_>, view: View) -> View {
 }
 
 impl Mutator {
+    /// A vote with one thing changed.
     fn vote(&self, puppet: &mut Puppet<'_>, vote: &Vote) -> Vote {
         let of = vote.ballot;
         let earlier = || self.seen.votes.iter().rev().map(|vote| vote.ballot.block).find(|block| *block != of.block);
@@ -43,6 +44,7 @@ impl Mutator {
         Vote { ballot, ..vote.clone() }
     }
 
+    /// A certificate with one thing changed.
     fn certificate(&self, puppet: &mut Puppet<'_>, certificate: &Certificate) -> Certificate {
         let mut changed = certificate.clone();
         if changed.phase == Phase::ViewChange || puppet.rng.per_mille(500) {
@@ -68,6 +70,7 @@ impl Mutator {
         altered(proposal, vec![how]).unwrap_or_else(|| proposal.clone())
     }
 
+    /// A message with one thing changed; none for those that have little to change but bits.
     fn changed(&self, puppet: &mut Puppet<'_>, message: &Message) -> Option<Message> {
         Some(match message {
             Message::Vote(vote) => Message::Vote(self.vote(puppet, vote)),

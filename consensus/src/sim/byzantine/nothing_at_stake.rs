@@ -9,6 +9,7 @@ use crate::{Hash, Message, Phase, ValidatorIndex, View};
 pub(super) struct NothingAtStake;
 
 impl NothingAtStake {
+    /// All votes for a block, and one against it.
     fn vote_for(puppet: &mut Puppet<'_>, view: View, block: Hash) {
         puppet.did();
         let [some, others] = puppet.halves();

@@ -126,6 +126,7 @@ impl Puppet<'_> {
         Signature(bytes)
     }
 
+    /// Random bytes.
     fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&self.rng.next().to_be_bytes());

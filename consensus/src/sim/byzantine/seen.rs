@@ -24,6 +24,7 @@ pub(super) struct Seen {
     pub(super) votes: VecDeque<Vote>,
 }
 
+/// Adds one; the oldest makes room.
 fn keep<T>(list: &mut VecDeque<T>, item: T, most: usize) {
     if list.len() >= most {
         list.pop_front();
@@ -48,6 +49,7 @@ impl Seen {
         }
     }
 
+    /// Remembers the first certificate of a view and phase.
     fn certificate(&mut self, certificate: &Certificate) {
         let list = if certificate.phase == Phase::ViewChange { &mut self.skipped } else { &mut self.certificates };
         let same = |known: &Certificate| known.view == certificate.view && known.phase == certificate.phase;

@@ -20,6 +20,7 @@ fn parent_view(proposal: &Proposal) -> View {
 }
 
 impl StaleParent {
+    /// A block from before a skipped view, as if it were of this one.
     fn stale(&self, puppet: &Puppet<'_>, view: View) -> Option<Proposal> {
         let skipped_from = |old: &Proposal| -> Vec<Certificate> {
             let between = |certificate: &&Certificate| parent_view(old) < certificate.view && certificate.view < view;

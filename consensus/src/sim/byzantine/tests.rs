@@ -1,5 +1,5 @@
-//! Every behaviour, over several seeds: agreement, no honest validator accused, progress although it goes on to the end.
-//! Kinds that sign contradictions are found out. A failing seed prints its timeline.
+//! Every behaviour, over several seeds: agreement, no honest validator accused, progress although it goes on to the
+//! end. Kinds that sign contradictions are found out. A failing seed prints its timeline.
 
 use super::Kind;
 use crate::sim::{FaultKind, Faults, Links, Report, Scenario, run};

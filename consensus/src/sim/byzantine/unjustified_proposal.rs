@@ -13,6 +13,7 @@ pub(super) struct UnjustifiedProposal {
 }
 
 impl UnjustifiedProposal {
+    /// A block for the view of its own, on another parent.
     fn unjustified(&self, puppet: &mut Puppet<'_>, own: &Proposal) -> Option<Proposal> {
         if puppet.rng.per_mille(200) {
             let nothing = puppet.random_hash();
