@@ -20,6 +20,7 @@ mod scenario;
 #[cfg(test)]
 mod tests;
 mod trace;
+pub mod twins;
 
 pub use network::Links;
 pub use report::Report;
