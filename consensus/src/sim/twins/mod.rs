@@ -74,8 +74,8 @@ pub const fn views_to_recover() -> u64 {
     play::VIEWS_AFTER
 }
 
-/// Four validators, one of them twice, all cuts into two groups: three rounds for equal weights, two for several unequal
-/// ones. At most `limit` runs; if there are more, these are spread evenly over all.
+/// Four validators, one of them twice, all cuts into two groups: three rounds for equal weights, two for several
+/// unequal ones. At most `limit` runs; if there are more plans, these are spread evenly over all.
 #[must_use]
 pub fn enumerate_small(limit: u64) -> Summary {
     let (equal, unequal) = (Size { rounds: 3, groups: 2 }, Size { rounds: 2, groups: 2 });
