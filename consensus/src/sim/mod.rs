@@ -27,6 +27,7 @@ mod tests;
 mod trace;
 mod trouble;
 mod watch;
+pub mod twins;
 
 pub use application::{Application, Built, FinalBlock, Ledger};
 pub use byzantine::Kind as Byzantine;
