@@ -9,7 +9,7 @@ use crate::{Ballot, Epoch, Hash, Phase, Signature, ValidatorIndex, ValidatorSet,
 /// Signers are a bitmap over the validator set; signatures follow in validator order. The votes of a
 /// view-change certificate may name different blocks: `named` lists these, in ascending order, and
 /// `choices` tells for each signer which one it named (0: none, k: the k-th).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Certificate {
     /// Which kind of vote.
     pub phase: Phase,

@@ -5,7 +5,7 @@ use crate::vote::sha256;
 use crate::{Ballot, Epoch, Hash, Phase, Signature, ValidatorIndex, ValidatorSet, View};
 
 /// What one validator signed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Signed {
     /// What it says.
     pub phase: Phase,
@@ -16,7 +16,7 @@ pub struct Signed {
 }
 
 /// Two contradicting ballots of one validator for one view, with both signatures.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Evidence {
     epoch: Epoch,
     view: View,

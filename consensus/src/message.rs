@@ -24,7 +24,7 @@ pub const MAX_MESSAGE_BYTES: usize = MAX_PAYLOAD_BYTES + (MAX_CARRIED + 2) * MAX
 pub const MAX_CERTIFICATE_BYTES: usize = 128 + MAX_VALIDATORS * (64 + 32 + 2);
 
 /// A block proposed by the leader of its view, with what justifies it (SPEC rule P).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Proposal {
     /// What the block says of itself, read from `payload` by the application.
     pub block: BlockInfo,
@@ -82,7 +82,7 @@ impl Proposal {
 pub type ReadBlock<'a> = dyn Fn(&[u8]) -> Option<(BlockInfo, Arc<[u8]>)> + 'a;
 
 /// Where a validator stands: sent to a new peer, and while nothing else is to be said (SPEC rule R).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Status {
     /// The epoch.
     pub epoch: Epoch,
@@ -97,7 +97,7 @@ pub struct Status {
 }
 
 /// A question for what decided the views of a range: certificates and prepared blocks (SPEC rule A).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Fetch {
     /// The epoch.
     pub epoch: Epoch,
@@ -108,7 +108,7 @@ pub struct Fetch {
 }
 
 /// Everything that consensus says on the wire.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Message {
     /// A block.
     Propose(Proposal),

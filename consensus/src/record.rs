@@ -5,7 +5,7 @@ use crate::message::{Message, ReadBlock};
 use crate::{Certificate, Proposal, Vote};
 
 /// One entry of the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Record {
     /// A vote of our own.
     Vote(Vote),

@@ -112,7 +112,7 @@ impl ValidatorIndex {
 
 /// What consensus needs to know of a block. Whoever decodes a block's bytes fills this in from them;
 /// it is never taken from a peer's word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct BlockInfo {
     /// keccak256 of the header.
     pub hash: Hash,

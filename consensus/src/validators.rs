@@ -69,6 +69,21 @@ pub struct ValidatorSet {
     ideal: Option<Arc<Secrets>>,
 }
 
+/// Epoch, keys, weights and order make a set; all else in it follows from them.
+impl PartialEq for ValidatorSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.epoch == other.epoch && self.validators == other.validators
+    }
+}
+
+impl Eq for ValidatorSet {}
+
+impl std::hash::Hash for ValidatorSet {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        std::hash::Hash::hash(&(self.epoch, self.total), state);
+    }
+}
+
 impl ValidatorSet {
     /// Checks and keeps a list of validators.
     ///

@@ -49,7 +49,7 @@ impl Phase {
 }
 
 /// What is signed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ballot {
     /// The epoch, whose validator set counts the vote.
     pub epoch: Epoch,
@@ -94,7 +94,7 @@ impl Ballot {
 }
 
 /// The proposal that the sender of a ViewChange had prepared: enough for a later fast path to re-propose it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Named {
     /// The block's header, encoded. Its keccak256 is the ballot's block; who decodes messages checks it.
     pub header: Vec<u8>,
@@ -103,7 +103,7 @@ pub struct Named {
 }
 
 /// A signed Prepare, Commit or ViewChange.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Vote {
     /// What is signed.
     pub ballot: Ballot,

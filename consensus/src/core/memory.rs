@@ -10,7 +10,7 @@ use crate::{Ballot, Certificate, Message, Phase, Status, ValidatorIndex, View, V
 const ABSTAINED_VIEWS: u64 = 2;
 
 /// Whether a validator votes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Standing {
     /// It votes.
     Active,
@@ -21,7 +21,7 @@ pub enum Standing {
 }
 
 /// The mark, and what the peers reported.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Memory {
     start: Memory0,
     standing: Standing,

@@ -53,7 +53,7 @@ pub const MAX_OPEN_VIEWS: u64 = 16_384;
 pub const MAX_UNFINAL_BLOCKS: u64 = 16;
 
 /// Durations in milliseconds that the protocol uses, from genesis.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Timing {
     /// How long the first view after a success lasts before it is given up.
     pub view_timeout_ms: u64,
@@ -64,7 +64,7 @@ pub struct Timing {
 }
 
 /// What a core is told when it is made.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Config {
     /// Hash of the genesis block; part of everything signed.
     pub genesis: Hash,
@@ -83,7 +83,7 @@ pub struct Config {
 }
 
 /// What a validator remembers of its signatures when it starts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Memory0 {
     /// The signer's mark: (view, step) of the last ballot it signed.
     Mark(View, u8),
@@ -156,7 +156,7 @@ pub enum Timer {
 }
 
 /// What is to be done, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Output {
     /// Append to the log; durable before anything that follows leaves the node.
     Persist(Record),
@@ -191,7 +191,7 @@ pub enum Output {
 }
 
 /// A block to build.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Build {
     /// The view of the block.
     pub view: View,
@@ -208,7 +208,7 @@ pub struct Build {
 }
 
 /// A certificate that contradicts this node; never without a fault above a third, of the disk, or of the program.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 pub enum Divergence {
     /// A quorum prepared a block that our application refuses.
     #[error("a quorum prepared block {block} of view {view}, which this node finds invalid")]
@@ -231,7 +231,7 @@ pub enum Divergence {
 }
 
 /// How far a proposal has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Progress {
     /// Its parent or its justification is missing.
     Waiting,
@@ -244,7 +244,7 @@ enum Progress {
 }
 
 /// All we know of one view.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 struct ViewState {
     proposal: Option<(Proposal, Progress)>,
     /// The first proposal signature that we saw: to recognise a second one.
@@ -274,8 +274,8 @@ impl ViewState {
     }
 }
 
-/// One validator's state machine for one epoch.
-#[derive(Clone, Debug)]
+/// One validator's state machine for one epoch. Plain data: equal ones answer every input alike.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Core {
     config: Config,
     /// The current view, and the certificate that led into it.
