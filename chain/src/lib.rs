@@ -27,6 +27,8 @@ pub mod transaction;
 pub mod trie;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod state_tests;
 
 pub use block::Block;

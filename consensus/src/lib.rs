@@ -10,6 +10,7 @@ pub mod core;
 mod evidence;
 mod memo;
 mod message;
+pub mod mutation;
 mod quorum;
 mod record;
 mod rotation;
@@ -18,6 +19,8 @@ mod types;
 mod validators;
 mod vote;
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod testing;
 
