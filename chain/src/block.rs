@@ -283,7 +283,7 @@ pub(crate) fn transactions_root<'a>(transactions: impl Iterator<Item = &'a Signe
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use alloy_primitives::{Address, b256, hex};
@@ -297,7 +297,7 @@ mod tests {
                           ecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83";
     const TYPED: &str = "02e6827a69018002825208943535353535353535353535353535353535353535038201ffc0010708";
 
-    fn example() -> RecoveredBlock {
+    pub(crate) fn example() -> RecoveredBlock {
         let seal = seal();
         let transactions = [LEGACY, TYPED].map(|text| {
             let signed = SignedTransaction::decode(hex::decode(text).unwrap().into()).unwrap();

@@ -315,7 +315,7 @@ fn find_input(raw: &Bytes, ty: u8) -> Option<Bytes> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use alloy_consensus::SignableTransaction;
@@ -328,7 +328,7 @@ mod tests {
     use crate::recovery::recover;
 
     /// Example of EIP-155, nonce 9, key 0x46 repeated.
-    const EIP155: [u8; 110] = hex!(
+    pub(crate) const EIP155: [u8; 110] = hex!(
         "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080"
         "25a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276"
         "a067cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83"
@@ -345,7 +345,7 @@ mod tests {
         }])
     }
 
-    fn one_of_each(input: Bytes) -> Vec<Transaction> {
+    pub(crate) fn one_of_each(input: Bytes) -> Vec<Transaction> {
         let to = Address::repeat_byte(0x35);
         let authorization = Authorization { chain_id: U256::from(1), address: to, nonce: 3 };
         let authorization = SignedAuthorization::new_unchecked(authorization, 1, U256::from(5), U256::from(6));

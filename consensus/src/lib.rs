@@ -11,6 +11,7 @@ mod evidence;
 pub mod log;
 pub mod mark;
 mod message;
+pub mod mutation;
 mod quorum;
 mod record;
 pub mod recovery;
@@ -22,6 +23,7 @@ mod vote;
 
 #[cfg(test)]
 mod planted;
+mod fuzz;
 #[cfg(test)]
 mod testing;
 

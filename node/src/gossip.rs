@@ -190,6 +190,9 @@ fn frames(raws: &[Bytes]) -> Vec<Bytes> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

@@ -138,7 +138,7 @@ impl Store {
 }
 
 /// The table of contents holds 32-bit ends; genesis limits a block to far less.
-fn body_value(block: &RecoveredBlock) -> Vec<u8> {
+pub(super) fn body_value(block: &RecoveredBlock) -> Vec<u8> {
     let transactions = block.transactions();
     let size: usize = transactions.iter().map(|tx| tx.size() + 24).sum();
     let mut out = Vec::with_capacity(4 + size);
@@ -155,7 +155,7 @@ fn body_value(block: &RecoveredBlock) -> Vec<u8> {
     out
 }
 
-fn receipts_value(receipts: &[Receipt]) -> Vec<u8> {
+pub(super) fn receipts_value(receipts: &[Receipt]) -> Vec<u8> {
     let lengths: Vec<_> = receipts.iter().map(Encodable::length).collect();
     let mut out = Vec::with_capacity(4 + receipts.len() * 12 + lengths.iter().sum::<usize>());
     out.extend_from_slice(&(receipts.len() as u32).to_le_bytes());

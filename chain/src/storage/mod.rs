@@ -22,6 +22,9 @@ mod open;
 mod read;
 mod schema;
 
+#[cfg(test)]
+mod fuzz;
+
 use std::path::PathBuf;
 
 use parking_lot::Mutex;

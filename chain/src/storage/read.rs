@@ -24,6 +24,16 @@ pub(crate) struct StoredHeader {
     pub(crate) seal: Seal,
 }
 
+impl StoredHeader {
+    /// Reads an entry of `headers`.
+    pub(super) fn decode(bytes: &[u8]) -> alloy_rlp::Result<Self> {
+        let (hash, mut rest) = bytes.split_first_chunk::<32>().ok_or(alloy_rlp::Error::InputTooShort)?;
+        let header = Header::decode(&mut rest)?;
+        let seal = Seal::decode_exact(rest)?;
+        Ok(Self { hash: B256::from(*hash), header, seal })
+    }
+}
+
 /// Where a transaction stands in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionPosition {
@@ -84,6 +94,11 @@ impl<const N: usize> Sections<N> {
 }
 
 impl StoredBody {
+    /// Reads the table of an entry of `bodies`.
+    pub(super) fn new(number: u64, bytes: Vec<u8>) -> Result<Self, StorageError> {
+        Sections::new(schema::BODIES, number, bytes).map(Self)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.count
     }
@@ -103,6 +118,11 @@ impl StoredBody {
 }
 
 impl StoredReceipts {
+    /// Reads the table of an entry of `receipts`.
+    pub(super) fn new(number: u64, bytes: Vec<u8>) -> Result<Self, StorageError> {
+        Sections::new(schema::RECEIPTS, number, bytes).map(Self)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.count
     }
@@ -136,13 +156,7 @@ impl Store {
     pub(crate) fn header(&self, number: u64) -> Result<Option<StoredHeader>, StorageError> {
         let key = number.to_be_bytes();
         let Some(bytes) = self.get(schema::HEADERS, &key)? else { return Ok(None) };
-        let parse = || {
-            let (hash, mut rest) = bytes.split_first_chunk::<32>().ok_or(alloy_rlp::Error::InputTooShort)?;
-            let header = Header::decode(&mut rest)?;
-            let seal = Seal::decode_exact(rest)?;
-            Ok(StoredHeader { hash: B256::from(*hash), header, seal })
-        };
-        parse().map(Some).map_err(|error: alloy_rlp::Error| malformed(schema::HEADERS, &key, error))
+        StoredHeader::decode(&bytes).map(Some).map_err(|error| malformed(schema::HEADERS, &key, error))
     }
 
     pub(crate) fn hash_by_number(&self, number: u64) -> Result<Option<B256>, StorageError> {
@@ -160,12 +174,12 @@ impl Store {
 
     pub(crate) fn body(&self, number: u64) -> Result<Option<StoredBody>, StorageError> {
         let Some(bytes) = self.get(schema::BODIES, &number.to_be_bytes())? else { return Ok(None) };
-        Ok(Some(StoredBody(Sections::new(schema::BODIES, number, bytes.to_vec())?)))
+        StoredBody::new(number, bytes.to_vec()).map(Some)
     }
 
     pub(crate) fn receipts(&self, number: u64) -> Result<Option<StoredReceipts>, StorageError> {
         let Some(bytes) = self.get(schema::RECEIPTS, &number.to_be_bytes())? else { return Ok(None) };
-        Ok(Some(StoredReceipts(Sections::new(schema::RECEIPTS, number, bytes.to_vec())?)))
+        StoredReceipts::new(number, bytes.to_vec()).map(Some)
     }
 
     pub(crate) fn certificate(&self, number: u64) -> Result<Option<Bytes>, StorageError> {

@@ -3,6 +3,7 @@
 
 mod findings;
 mod fixtures;
+mod fuzz;
 mod hash;
 mod loading;
 mod planning;

@@ -36,6 +36,8 @@ mod config;
 mod connection;
 mod dialling;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 mod handle;
 mod hello;

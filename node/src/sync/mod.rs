@@ -4,6 +4,8 @@
 //! One task asks, one question at a time, another peer when one does not answer; the answers of others are given on
 //! blocking threads. Nothing is believed that is not proven by certificates and by our own execution.
 
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod server;
 mod trust;

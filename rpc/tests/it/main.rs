@@ -6,6 +6,7 @@ mod calls;
 mod certificates;
 mod errors;
 mod filters;
+mod fuzz;
 mod harness;
 mod limits;
 mod logs;

@@ -3,6 +3,7 @@
 
 mod admission;
 mod finals;
+mod fuzz;
 mod limits;
 mod measure;
 mod order;
