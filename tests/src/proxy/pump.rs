@@ -184,7 +184,8 @@ fn share(dice: &mut Dice) -> f64 {
     dice.below(1001) as f64 / 1000.0
 }
 
-/// Waits until the link lets through what came at `arrived`; false when it is lost. `chance` is its share of the jitter.
+/// Waits until the link lets through what came at `arrived`; false when it is lost. `chance` is its share of the
+/// jitter.
 async fn gets_through(arrived: Instant, chance: f64, conduct: &mut watch::Receiver<Conduct>) -> bool {
     loop {
         let now = *conduct.borrow_and_update();
