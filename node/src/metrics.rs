@@ -18,7 +18,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use metrics::{describe_gauge, gauge};
+use metrics::{describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,8 @@ fn describe() {
     describe_gauge!("assent_epoch", "Epoch in which the node is");
     describe_gauge!("assent_view", "View in which the node is");
     describe_gauge!("assent_syncing", "1 while the node fetches blocks, else 0");
+    describe_counter!("assent_sync_blocks_total", "Final blocks taken from peers by block sync");
+    describe_counter!("assent_sync_refused_total", "Answers of peers to block sync that proved nothing");
     describe_gauge!("assent_validator_weight", "Weight of this node as a validator; 0 for a follower");
     describe_gauge!("assent_abstaining", "1 while this validator does not vote on purpose, else 0");
     describe_gauge!("assent_quorum_weight_total", "Weight of all validators");

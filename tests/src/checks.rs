@@ -1,19 +1,25 @@
-//! What must be true of every chain: all nodes have the same blocks and receipts, and each block's header
-//! is what Ethereum's rules make of its content.
+//! What must be true of every chain: all nodes have the same blocks and receipts, each transaction was executed
+//! once, nobody is accused, and each block's header is what Ethereum's rules make of its content.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use alloy::{
     consensus::{
         BlockHeader, ReceiptEnvelope, TxEnvelope,
         proofs::{calculate_receipt_root, calculate_transaction_root},
     },
-    primitives::{B256, Bloom, Bytes},
+    primitives::{Address, B256, Bloom, Bytes, U64},
     providers::Provider,
 };
 use anyhow::{Context, Result, ensure};
 use assent_consensus::Phase;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{rpc::Rpc, votes::Electorate};
+use crate::{rpc::Rpc, votes::Electorate, wait};
 
 /// Calls in one batch.
 const BATCH: usize = 100;
@@ -41,6 +47,115 @@ pub async fn same_chain(nodes: &[&Rpc]) -> Result<u64> {
         }
     }
     Ok(lowest)
+}
+
+/// Waits until all nodes have `more` blocks than the highest of them has now, and checks that they are the same there:
+/// hash and state root. Returns the height.
+pub async fn converge(nodes: &[&Rpc], more: u64, limit: Duration) -> Result<u64> {
+    let mut target = 0;
+    for node in nodes {
+        target = target.max(node.block_number().await? + more);
+    }
+    let mut reference: Option<Value> = None;
+    for node in nodes {
+        wait::until_true(format!("{} has block {target}", node.url()), limit, async || {
+            Ok::<_, anyhow::Error>(node.block_number().await? >= target)
+        })
+        .await?;
+        let block = node.block(target).await?;
+        let expected = reference.get_or_insert_with(|| block.clone());
+        for field in ["hash", "stateRoot"] {
+            ensure!(
+                expected[field] == block[field],
+                "{field} of block {target}: {} at {}, {} at {}",
+                expected[field],
+                nodes[0].url(),
+                block[field],
+                node.url()
+            );
+        }
+    }
+    Ok(target)
+}
+
+/// What of a transaction tells whether it was executed once.
+#[derive(Debug, Deserialize)]
+struct Executed {
+    hash: B256,
+    from: Address,
+    nonce: U64,
+}
+
+/// The transactions of a chain.
+#[derive(Debug, Default)]
+struct Executions {
+    hashes: BTreeSet<B256>,
+    nonces: BTreeMap<Address, BTreeSet<u64>>,
+}
+
+impl Executions {
+    /// Adds those of some blocks; none may be there already.
+    async fn add(&mut self, node: &Rpc, numbers: impl Iterator<Item = u64>) -> Result<()> {
+        let calls: Vec<(&str, Value)> =
+            numbers.map(|number| ("eth_getBlockByNumber", json!([format!("{number:#x}"), true]))).collect();
+        for block in all_found(node, &calls).await? {
+            let transactions: Vec<Executed> = serde_json::from_value(block["transactions"].clone())?;
+            for Executed { hash, from, nonce } in transactions {
+                let nonce: u64 = nonce.to();
+                ensure!(self.hashes.insert(hash), "{hash} was executed twice, again in block {}", block["number"]);
+                let first = self.nonces.entry(from).or_default().insert(nonce);
+                ensure!(first, "nonce {nonce} of {from} was used twice, again by {hash} in block {}", block["number"]);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many transactions of each sender there are. Their nonces have no gap.
+    fn counts(&self) -> Result<BTreeMap<Address, u64>> {
+        let mut counts = BTreeMap::new();
+        for (sender, nonces) in &self.nonces {
+            let count = nonces.len() as u64;
+            ensure!(nonces.last().copied() == count.checked_sub(1), "nonces of {sender}: {nonces:?}");
+            counts.insert(*sender, count);
+        }
+        Ok(counts)
+    }
+}
+
+/// Checks that each sender's nonces were executed once and in order, that the state counts as many, and that
+/// everything in `sent` is in the chain. Returns the number of transactions.
+pub async fn executed_once(node: &Rpc, sent: &[B256]) -> Result<usize> {
+    let mut executions = Executions::default();
+    let before = node.block_number().await?;
+    executions.add(node, 0..=before).await?;
+    let least = executions.counts()?;
+    let mut nonces = BTreeMap::new();
+    for sender in least.keys() {
+        nonces.insert(*sender, node.nonce(*sender).await?);
+    }
+    // What was executed while we looked.
+    let after = node.block_number().await?;
+    executions.add(node, before + 1..=after).await?;
+    let most = executions.counts()?;
+    for (sender, nonce) in nonces {
+        let range = least.get(&sender).copied().unwrap_or(0)..=most.get(&sender).copied().unwrap_or(0);
+        ensure!(range.contains(&nonce), "{sender} has nonce {nonce}, its transactions in the chain are {range:?}");
+    }
+    if let Some(lost) = sent.iter().find(|hash| !executions.hashes.contains(*hash)) {
+        anyhow::bail!("{lost} was accepted and is in no block up to {after}");
+    }
+    Ok(executions.hashes.len())
+}
+
+/// Checks that no block up to the head carries evidence against a validator.
+pub async fn nobody_is_accused(node: &Rpc) -> Result<()> {
+    let head = node.block_number().await?;
+    let calls: Vec<(&str, Value)> =
+        (1..=head).map(|number| ("assent_getSeal", json!([format!("{number:#x}")]))).collect();
+    for (number, seal) in (1..=head).zip(all_found(node, &calls).await?) {
+        ensure!(seal["evidence"] == json!([]), "block {number} accuses somebody: {seal:#}");
+    }
+    Ok(())
 }
 
 /// All blocks up to `last`, as the node shows them without transactions.

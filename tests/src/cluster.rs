@@ -9,20 +9,22 @@ use std::{
     ffi::OsStr,
     fmt::Debug,
     fs,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
+use alloy::transports::http::reqwest::Client;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    accounts::{self, Account},
-    binary, ports,
+    binary, homes, ports,
     process::{self, Process},
+    proxy::Links,
     rpc::Rpc,
     turn::Turn,
     wait,
@@ -38,15 +40,17 @@ const TAIL_LINES: usize = 60;
 /// What network to make.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    stakes: Vec<u64>,
-    followers: usize,
-    accounts: usize,
+    pub(crate) stakes: Vec<u64>,
+    pub(crate) followers: usize,
+    pub(crate) accounts: usize,
+    pub(crate) consensus: Vec<(&'static str, &'static str)>,
+    pub(crate) links: Option<u64>,
 }
 
 impl Plan {
     /// A network of validators with these stakes, and the first 16 test accounts funded.
     pub fn validators(stakes: &[u64]) -> Self {
-        Self { stakes: stakes.to_vec(), followers: 0, accounts: 16 }
+        Self { stakes: stakes.to_vec(), followers: 0, accounts: 16, consensus: Vec::new(), links: None }
     }
 
     /// Puts `count` further nodes, which are no validators, on the node list. They are started by hand.
@@ -60,6 +64,28 @@ impl Plan {
         self.accounts = count;
         self
     }
+
+    /// Sets an interval of the genesis file's `assent.consensus`, for example `emptyBlockInterval` to `50ms`.
+    pub fn consensus(mut self, parameter: &'static str, value: &'static str) -> Self {
+        self.consensus.push((parameter, value));
+        self
+    }
+
+    /// Has the nodes reach each other through [`Links`] only; chance is drawn from this seed.
+    pub fn links(mut self, seed: u64) -> Self {
+        self.links = Some(seed);
+        self
+    }
+
+    /// Whether the network differs from what `assent testnet` makes.
+    pub(crate) fn has_own_genesis(&self) -> bool {
+        !self.consensus.is_empty() || self.links.is_some()
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.stakes.len() + self.followers
+    }
 }
 
 /// A node of a cluster; it need not be running.
@@ -71,6 +97,8 @@ pub struct Node {
     rpc: Rpc,
     metrics: String,
     p2p: u16,
+    /// Further arguments of `assent start`.
+    arguments: Vec<String>,
     process: Option<Process>,
 }
 
@@ -79,6 +107,7 @@ pub struct Node {
 pub struct Cluster {
     nodes: Vec<Node>,
     validators: usize,
+    links: Option<Links>,
     folder: Option<TempDir>,
     finished: bool,
     _turn: Turn,
@@ -101,23 +130,26 @@ impl Cluster {
     pub async fn create(plan: Plan) -> Result<Self> {
         let turn = Turn::take().await?;
         let folder = tempfile::Builder::new().prefix("assent-cluster-").tempdir()?;
-        let count = plan.stakes.len() + plan.followers;
+        let count = plan.nodes();
         let offset = ports::free_offset(u16::try_from(count)?)?;
-        let homes = write_homes(folder.path(), &plan, offset)?;
+        let homes = homes::write(folder.path(), &plan, offset)?;
+        let links = plan.links.map(|seed| Links::open(&listening(count, offset), seed)).transpose()?;
         let mut nodes = Vec::with_capacity(count);
-        for (home, number) in homes.into_iter().zip(offset..) {
+        for (index, (home, number)) in homes.into_iter().zip(offset..).enumerate() {
             let name = home.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             nodes.push(Node {
                 log: folder.path().join(format!("{name}.log")),
                 rpc: Rpc::new(&format!("http://127.0.0.1:{}", ports::RPC + number))?,
                 metrics: format!("http://127.0.0.1:{}/metrics", ports::METRICS + number),
                 p2p: ports::P2P + number,
+                arguments: homes::arguments(&home, &plan, index, offset, links.as_ref())?,
                 name,
                 home,
                 process: None,
             });
         }
-        Ok(Self { nodes, validators: plan.stakes.len(), folder: Some(folder), finished: false, _turn: turn })
+        let validators = plan.stakes.len();
+        Ok(Self { nodes, validators, links, folder: Some(folder), finished: false, _turn: turn })
     }
 
     /// Starts a node's process. The thread that calls this must live as long as the node: the system takes
@@ -129,7 +161,8 @@ impl Cluster {
         let home = node.home.to_string_lossy();
         // Even a test that is killed leaves no node behind.
         let own = std::process::id().to_string();
-        let arguments = ["start", "--home", home.as_ref(), "--die-with-parent", &own];
+        let mut arguments = vec!["start", "--home", home.as_ref(), "--die-with-parent", &own];
+        arguments.extend(node.arguments.iter().map(String::as_str));
         node.process = Some(Process::start(&node.name, &binary, arguments, &node.log)?);
         Ok(())
     }
@@ -191,6 +224,19 @@ impl Cluster {
         fs::remove_dir_all(&data).with_context(|| format!("cannot remove {}", data.display()))
     }
 
+    /// Copies everything that a node remembers, as a backup does. It must not run.
+    pub fn save(&self, number: usize, to: &Path) -> Result<()> {
+        let node = &self.nodes[number];
+        ensure!(node.process.is_none(), "{} still runs", node.name);
+        copy_folder(&node.home.join("data"), to)
+    }
+
+    /// Puts a backup in the place of everything that a node remembers.
+    pub fn restore(&self, number: usize, from: &Path) -> Result<()> {
+        self.wipe(number)?;
+        copy_folder(from, &self.nodes[number].home.join("data"))
+    }
+
     /// Waits until a node's RPC answers.
     pub async fn answers(&mut self, number: usize) -> Result<()> {
         self.connected(number, 0).await
@@ -226,6 +272,11 @@ impl Cluster {
         self.nodes[..self.validators].iter().map(|node| &node.rpc).collect()
     }
 
+    /// The links between the nodes, of a plan with [`Plan::links`].
+    pub fn links(&self) -> Result<&Links> {
+        self.links.as_ref().context("the nodes of this cluster reach each other directly")
+    }
+
     /// A node's name.
     pub fn name(&self, number: usize) -> &str {
         &self.nodes[number].name
@@ -241,9 +292,19 @@ impl Cluster {
         self.nodes[number].p2p
     }
 
-    /// Where a node serves its metrics.
-    pub fn metrics_url(&self, number: usize) -> &str {
-        &self.nodes[number].metrics
+    /// What a node counts under this name, over all labels; 0 when it has nothing to count yet.
+    pub async fn metric(&self, number: usize, name: &str) -> Result<f64> {
+        let http = Client::builder().no_proxy().timeout(START_LIMIT).build()?;
+        let text = http.get(&self.nodes[number].metrics).send().await?.error_for_status()?.text().await?;
+        let mut sum = 0.0;
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((key, value)) = line.rsplit_once(' ') else { continue };
+            if key.split('{').next() == Some(name) {
+                let value: f64 = value.parse().with_context(|| format!("no number in the metric {line}"))?;
+                sum += value;
+            }
+        }
+        Ok(sum)
     }
 
     /// Process id of a running node.
@@ -266,6 +327,12 @@ impl Cluster {
         let node = &self.nodes[number];
         let what = format!("{} has block {block}", node.name);
         wait::until_true(what, limit, async || Ok::<_, anyhow::Error>(node.rpc.block_number().await? >= block)).await
+    }
+
+    /// Waits until a node has `more` blocks than now.
+    pub async fn goes_on(&self, number: usize, more: u64, limit: Duration) -> Result<()> {
+        let head = self.nodes[number].rpc.block_number().await?;
+        self.reaches(number, head + more, limit).await
     }
 
     /// Ends all nodes in good order and checks what must be true after every test: none panicked, and none
@@ -315,29 +382,24 @@ pub fn run_assent(arguments: &[impl AsRef<OsStr> + Debug]) -> Result<String> {
     Ok(out)
 }
 
-/// Writes a node home per validator and follower into `folder`; the homes, validators first.
-fn write_homes(folder: &Path, plan: &Plan, offset: u16) -> Result<Vec<PathBuf>> {
-    let network = folder.join("network");
-    let stakes: Vec<String> = plan.stakes.iter().map(u64::to_string).collect();
-    let port = |first: u16| (first + offset).to_string();
-    let mut arguments: Vec<String> = vec!["testnet".into()];
-    for (flag, value) in [
-        ("--stake", stakes.join(",")),
-        ("--validators", plan.stakes.len().to_string()),
-        ("--followers", plan.followers.to_string()),
-        ("--chain-id", accounts::CHAIN_ID.to_string()),
-        ("--rpc-port", port(ports::RPC)),
-        ("--p2p-port", port(ports::P2P)),
-        ("--metrics-port", port(ports::METRICS)),
-        ("--output", network.to_string_lossy().into_owned()),
-    ] {
-        arguments.extend([flag.into(), value]);
+/// Where the nodes listen for each other.
+fn listening(count: usize, offset: u16) -> Vec<SocketAddr> {
+    (offset..).take(count).map(|number| SocketAddr::from((Ipv4Addr::LOCALHOST, ports::P2P + number))).collect()
+}
+
+/// Copies a folder with everything in it.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
     }
-    for account in Account::tests(plan.accounts)? {
-        arguments.extend(["--fund".into(), format!("{}={}", account.address(), accounts::FUNDS_ETHER)]);
-    }
-    run_assent(&arguments)?;
-    Ok((0..plan.stakes.len() + plan.followers).map(|number| network.join(format!("node{number}"))).collect())
+    Ok(())
 }
 
 /// Reads a JSON file.

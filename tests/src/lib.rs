@@ -1,11 +1,12 @@
 //! Real clusters of real processes, tested from outside.
 //!
 //! The library is the harness: it finds the `assent` binary beside the tests ([`binary`]), chooses
-//! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), speaks JSON-RPC with
-//! them ([`rpc`]), sends signed transactions ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks
-//! that all nodes have the same chain ([`checks`]). The tests themselves are in `tests/tests`, one file
-//! per group. The harness sees the product only as a user does: its command line, its files and its
-//! sockets. The one exception is [`votes`], which reads what nodes wrote into their logs of votes.
+//! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), breaks the
+//! links between them ([`proxy`]), speaks JSON-RPC with them ([`rpc`]), sends signed transactions
+//! ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks that all nodes have the same chain
+//! ([`checks`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
+//! only as a user does: its command line, its files and its sockets. The one exception is [`votes`], which
+//! reads what nodes wrote into their logs of votes.
 
 pub mod accounts;
 pub mod binary;
@@ -14,9 +15,12 @@ pub mod checks;
 pub mod cluster;
 pub mod contracts;
 pub mod devnet;
+pub mod dice;
+mod homes;
 pub mod load;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod rpc;
 pub mod turn;
 pub mod usage;

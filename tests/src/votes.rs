@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -123,6 +123,20 @@ impl Ballots {
         }
         Ok(())
     }
+}
+
+/// Checks that everything that a validator signed, as these logs kept it, fits together; how many ballots were found.
+/// `key` is the validator's in the genesis file.
+pub fn never_contradicted(genesis: &Path, key: &str, logs: &[PathBuf]) -> Result<usize> {
+    let electorate = Electorate::of(genesis)?;
+    let mut ballots = Ballots::of(electorate.index_of(key)?);
+    for log in logs {
+        let before = ballots.count();
+        ballots.add(log, &electorate)?;
+        println!("{}: {} ballots not seen in another log", log.display(), ballots.count() - before);
+    }
+    ballots.are_consistent()?;
+    Ok(ballots.count())
 }
 
 /// What consensus needs to know of a block, and its encoded header.

@@ -258,6 +258,7 @@ impl Sync {
             }
             match self.config.committer.import(proven.block, proven.certificate.encode()).await {
                 Some(Ok(_)) => {
+                    metrics::counter!("assent_sync_blocks_total").increment(1);
                     if let Some(driver) = &self.config.driver {
                         // The driver is gone only when the node stops.
                         let _ = driver.send(driver::Event::Synced(info, proven.certificate)).await;
