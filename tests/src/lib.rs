@@ -3,9 +3,10 @@
 //! The library is the harness: it finds the `assent` binary beside the tests ([`binary`]), chooses
 //! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), speaks JSON-RPC with
 //! them ([`rpc`]), sends signed transactions ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks
-//! that all nodes have the same chain ([`checks`]). The tests themselves are in `tests/tests`, one file
+//! that all nodes have the same chain ([`checks`]). [`damage`] flips and cuts what lies in a data folder. The tests themselves are in `tests/tests`, one file
 //! per group. The harness sees the product only as a user does: its command line, its files and its
-//! sockets. The one exception is [`votes`], which reads what nodes wrote into their logs of votes.
+//! sockets. The exceptions are [`votes`], which reads what nodes wrote into their logs of votes, and [`damage`], which
+//! knows where the signer's mark has its slots.
 
 pub mod accounts;
 pub mod binary;
@@ -13,11 +14,13 @@ pub mod cast;
 pub mod checks;
 pub mod cluster;
 pub mod contracts;
+pub mod damage;
 pub mod devnet;
 pub mod load;
 pub mod ports;
 pub mod process;
 pub mod rpc;
+pub mod soak;
 pub mod turn;
 pub mod usage;
 pub mod votes;

@@ -2,10 +2,7 @@
 //! while transfers go on. Run by `make soak`; the order of faults is drawn from a seed that is printed and
 //! can be set (`ASSENT_SOAK_SEED`).
 
-use std::{
-    env,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use assent_tests::{
@@ -13,6 +10,7 @@ use assent_tests::{
     checks,
     cluster::{Cluster, Plan},
     load::Load,
+    soak::{self, Dice},
     usage::usage,
     wait,
 };
@@ -24,27 +22,6 @@ const NODES: usize = 5;
 const LIMIT: Duration = Duration::from_secs(60);
 /// No node may use more memory than this, however long it runs.
 const MEMORY: u64 = 1 << 30;
-
-/// A number from the environment.
-fn setting(name: &str) -> Result<Option<u64>> {
-    match env::var(name) {
-        Ok(text) => Ok(Some(text.parse().with_context(|| format!("{name}={text} is no number"))?)),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Draws the same numbers from the same seed (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % (limit as u64)).unwrap_or(0)
-    }
-}
 
 /// One fault and its end. Afterwards all nodes run.
 async fn fault(cluster: &mut Cluster, dice: &mut Dice) -> Result<String> {
@@ -129,20 +106,14 @@ async fn healed(cluster: &mut Cluster) -> Result<u64> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make soak"]
 async fn faults_of_all_kinds_for_a_long_time() -> Result<()> {
-    let seconds = setting("ASSENT_SOAK_SECONDS")?.unwrap_or(60);
-    let seed = match setting("ASSENT_SOAK_SEED")? {
-        Some(seed) => seed,
-        None => SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-    };
-    println!("{seconds} s of faults, ASSENT_SOAK_SEED={seed}");
-    let mut dice = Dice(seed);
+    let (length, mut dice) = soak::settings()?;
     let mut cluster = Cluster::launch(Plan::validators(&STAKES).followers(1)).await?;
     cluster.start_and_wait(FOLLOWER).await?;
     let load = Load::start(&cluster.rpcs(), Account::tests(8)?, 50);
 
     let start = Instant::now();
     let mut faults = 0;
-    while start.elapsed() < Duration::from_secs(seconds) {
+    while start.elapsed() < length {
         let what = fault(&mut cluster, &mut dice).await?;
         let head = healed(&mut cluster).await.with_context(|| format!("after: {what}"))?;
         faults += 1;

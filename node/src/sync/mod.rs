@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::Committer;
+use crate::crash_point::{self, Point};
 use crate::driver;
 use crate::network::{Channel, Message, NetworkHandle};
 use message::{Answer, Request, SyncMessage};
@@ -256,6 +257,7 @@ impl Sync {
             }
             match self.config.committer.import(proven.block, proven.certificate.encode()).await {
                 Some(Ok(_)) => {
+                    crash_point::reached(Point::ImportUntold);
                     if let Some(driver) = &self.config.driver {
                         // The driver is gone only when the node stops.
                         let _ = driver.send(driver::Event::Synced(info, proven.certificate)).await;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use assent_consensus::{Hash, View};
 
+use crate::crash_point::{self, Point};
+
 use segment::Segment;
 pub use segment::SegmentError;
 
@@ -101,11 +103,11 @@ impl Wal {
                 fs::remove_file(segment_path(folder, older)).map_err(io)?;
             }
             let replay = sort_records(found.records, found.torn_bytes);
-            let full_at = SEGMENT_BYTES;
+            let full_at = segment_bytes();
             return Ok((Self { folder: folder.to_owned(), genesis, segment, full_at }, replay));
         }
         let segment = begin(folder, 1, genesis, None, &[])?;
-        Ok((Self { folder: folder.to_owned(), genesis, segment, full_at: SEGMENT_BYTES }, Replay::default()))
+        Ok((Self { folder: folder.to_owned(), genesis, segment, full_at: segment_bytes() }, Replay::default()))
     }
 
     /// Reads the log of a folder as [`Self::open`] would, and changes nothing. `None`: there is none.
@@ -172,13 +174,17 @@ impl Wal {
     /// # Errors
     /// When a file cannot be written or removed.
     pub fn rotate(&mut self, tip: (View, u8), snapshot: &[Vec<u8>]) -> Result<(), WalError> {
+        crash_point::reached(Point::BeforeSegment);
         let old = self.segment.number();
         let next = begin(&self.folder, old + 1, self.genesis, Some(tip), snapshot)?;
+        crash_point::reached(Point::SegmentComplete);
         self.segment = next;
         // A snapshot that is large by itself must not be written again at once.
-        self.full_at = SEGMENT_BYTES.max(self.segment.length().saturating_mul(2));
+        self.full_at = segment_bytes().max(self.segment.length().saturating_mul(2));
         let path = segment_path(&self.folder, old);
-        fs::remove_file(&path).map_err(|source| WalError::Io { path, source })
+        fs::remove_file(&path).map_err(|source| WalError::Io { path, source })?;
+        crash_point::reached(Point::SegmentReplaced);
+        Ok(())
     }
 }
 
@@ -199,12 +205,18 @@ fn begin(
         for record in snapshot {
             segment.append(&[&[CORE], record])?;
         }
+        crash_point::reached(Point::SegmentBegun);
         segment.complete()?;
         segment.handle()?.sync_all()?;
         File::open(folder)?.sync_all()?;
         Ok(segment)
     };
     write().map_err(|source| WalError::Io { path: path.clone(), source })
+}
+
+/// The length after which a segment is followed by a new one; tests may have it shorter.
+fn segment_bytes() -> u64 {
+    crash_point::segment_bytes().unwrap_or(SEGMENT_BYTES)
 }
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
