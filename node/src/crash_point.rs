@@ -123,7 +123,7 @@ impl fmt::Display for Wish {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArmError {
     /// No place of this name, or no such role or passage.
-    #[error("{variable}={text}: expected POINT[:leader|:voter][@PASSAGE] with a passage from 1 on, and one of these points: {names}",
+    #[error("{variable}={text}: expected POINT[:leader|:voter][@PASSAGE], PASSAGE from 1 on, POINT one of {names}",
         variable = CRASH_AT, names = names())]
     Wish {
         /// What the variable says.

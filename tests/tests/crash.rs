@@ -1,9 +1,9 @@
 //! Processes that end at each durable step as `kill -9` ends them, as leader and as voter, with what a loss of power
 //! would have taken as well; and that stop in order when they are asked to.
 //!
-//! A round starts a node with a point at which it is to end. It reaches the point only when it came back from the
-//! round before: it heard its peers, caught up and signed again. So each start is both the repair of one crash and the
-//! way to the next. The points are those of `assent::crash_point`.
+//! A round starts a node with a point at which it is to end. Each start is both the repair of one crash and the way to
+//! the next: a node passes the points of signing and sending only when it came back from the round before, heard its
+//! peers and caught up. The points are those of `assent::crash_point`.
 
 use std::{
     collections::BTreeSet,
