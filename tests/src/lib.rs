@@ -3,8 +3,8 @@
 //! The library is the harness: it finds the `assent` binary beside the tests ([`binary`]), chooses
 //! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), speaks JSON-RPC with
 //! them ([`rpc`]), sends signed transactions ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks
-//! that all nodes have the same chain ([`checks`]). [`damage`] damages data folders. The tests themselves are in `tests/tests`, one file
-//! per group. The harness sees the product only as a user does: its command line, its files and its
+//! that all nodes have the same chain ([`checks`]). [`damage`] damages data folders. The tests themselves are in
+//! `tests/tests`, one file per group. The harness sees the product only as a user does: its command line, its files and its
 //! sockets. The exceptions are [`votes`], which reads what nodes wrote into their logs of votes, and [`damage`], which
 //! knows where the signer's mark has its slots.
 
