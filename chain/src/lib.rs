@@ -28,6 +28,7 @@ pub mod trie;
 
 #[cfg(test)]
 mod planted;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod state_tests;

@@ -23,6 +23,7 @@ mod vote;
 
 #[cfg(test)]
 mod planted;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,8 @@ use assent_chain::block::Block;
 use assent_chain::chain::{ExecutedBlock, FinalizeError, ImportError};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::crash_point::{self, Point};
+
 /// Jobs that may wait. Consensus never has more than a few; sync waits for its turn.
 const QUEUE: usize = 256;
 
@@ -111,10 +113,14 @@ fn work(chain: &Chain, mut jobs: mpsc::Receiver<Job>) -> Result<(), Failure> {
     while let Some(job) = jobs.blocking_recv() {
         match job {
             Job::Finalize(hash, certificates) => {
+                crash_point::reached(Point::BeforeFinalWrite);
                 chain.finalize(hash, &certificates)?;
+                crash_point::reached(Point::FinalWritten);
             }
             Job::Import(block, certificate, reply) => {
+                crash_point::reached(Point::BeforeImport);
                 let outcome = chain.import(*block, certificate);
+                crash_point::reached(Point::ImportWritten);
                 let broken = match &outcome {
                     Err(ImportError::Finalize(FinalizeError::Storage(error))) => Some(error.to_string()),
                     _ => None,

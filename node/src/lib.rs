@@ -6,6 +6,7 @@ pub mod bench;
 pub mod cli;
 pub mod committer;
 pub mod config;
+pub mod crash_point;
 pub mod devnet;
 pub mod driver;
 pub mod gossip;

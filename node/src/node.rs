@@ -75,6 +75,29 @@ impl Node {
         let recorder = Recorder::install()?;
         let chain = open_chain(config, &identity.genesis).await?;
         let committer = Committer::start(chain.clone()).context("the thread that writes final blocks")?;
+        let writer = committer.clone();
+        match Self::start_upon(config, identity, recorder, chain, committer, &token, started).await {
+            Ok(node) => Ok(node),
+            Err(error) => {
+                // What was started before the failure has the chain too. The thread must let go of it before the
+                // process ends.
+                token.cancel();
+                writer.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts everything that works with the chain.
+    async fn start_upon(
+        config: &NodeConfig,
+        identity: Identity,
+        recorder: Recorder,
+        chain: Arc<Chain>,
+        committer: Committer,
+        token: &CancellationToken,
+        started: Instant,
+    ) -> Result<Self> {
         let (network, events) = start_network(config, &identity, chain.head().number).await?;
         let admitted = Arc::new(Notify::new());
         let surroundings = Surroundings {
@@ -91,7 +114,7 @@ impl Node {
         let mut tasks = JoinSet::new();
         let NetworkEvents { consensus: votes, transactions, sync: sync_messages, control } = events;
         tasks.spawn(watch_peers(control, driver_events.clone(), token.clone()));
-        let driver = spawn_driver(driver, votes, &mut tasks, &token);
+        let driver = spawn_driver(driver, votes, &mut tasks, token);
         let sync = Sync::new(SyncConfig {
             chain: chain.clone(),
             committer: committer.clone(),
@@ -142,7 +165,7 @@ impl Node {
             None
         };
         announce(&identity, &chain, rpc.as_ref());
-        Ok(Self { token, chain, committer, network, rpc, metrics, driver, tasks })
+        Ok(Self { token: token.clone(), chain, committer, network, rpc, metrics, driver, tasks })
     }
 
     /// Waits for the end, then stops everything in order.

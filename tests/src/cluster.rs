@@ -11,7 +11,7 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus},
     time::Duration,
 };
 
@@ -155,6 +155,11 @@ impl Cluster {
     /// Starts a node's process. The thread that calls this must live as long as the node: the system takes
     /// its end for the parent's.
     pub fn start(&mut self, number: usize) -> Result<()> {
+        self.start_in(number, &[])
+    }
+
+    /// As [`Self::start`], with these variables in the node's environment.
+    pub fn start_in(&mut self, number: usize, environment: &[(&str, &str)]) -> Result<()> {
         let binary = binary::assent()?;
         let node = &mut self.nodes[number];
         ensure!(node.process.is_none(), "{} runs already", node.name);
@@ -163,7 +168,7 @@ impl Cluster {
         let own = std::process::id().to_string();
         let mut arguments = vec!["start", "--home", home.as_ref(), "--die-with-parent", &own];
         arguments.extend(node.arguments.iter().map(String::as_str));
-        node.process = Some(Process::start(&node.name, &binary, arguments, &node.log)?);
+        node.process = Some(Process::start_in(&node.name, &binary, arguments, environment, &node.log)?);
         Ok(())
     }
 
@@ -214,6 +219,50 @@ impl Cluster {
         }
         node.process = None;
         Ok(())
+    }
+
+    /// How a node ended by itself; `None` while it runs. Afterwards it can be started again.
+    pub fn ended(&mut self, number: usize) -> Result<Option<ExitStatus>> {
+        let node = &mut self.nodes[number];
+        let process = node.process.as_mut().with_context(|| format!("{} does not run", node.name))?;
+        let status = process.ended()?;
+        if status.is_some() {
+            node.process = None;
+        }
+        Ok(status)
+    }
+
+    /// Waits until a node ends by itself, and tells how.
+    pub async fn ends(&mut self, number: usize, limit: Duration) -> Result<ExitStatus> {
+        let what = format!("{} ends by itself", self.nodes[number].name);
+        wait::until(what, limit, async || self.ended(number)).await
+    }
+
+    /// Waits until a node that was started has caught up with the others, goes on with them and votes. If it
+    /// ends by itself instead, tells how.
+    pub async fn rejoins_or_ends(&mut self, number: usize, limit: Duration) -> Result<Option<ExitStatus>> {
+        const MORE: u64 = 5;
+        let other = usize::from(number == 0);
+        let target = self.rpc(other).block_number().await? + MORE;
+        let what = format!("{} has block {target} and votes", self.nodes[number].name);
+        wait::until(what, limit, async || {
+            if let Some(status) = self.ended(number)? {
+                return Ok(Some(Some(status)));
+            }
+            let status = self.rpc(number).status().await?;
+            ensure!(status.abstaining.is_none(), "it says: {:?}", status.abstaining);
+            ensure!(status.head.number >= target, "it has block {}", status.head.number);
+            Ok(Some(None))
+        })
+        .await
+    }
+
+    /// As [`Self::rejoins_or_ends`], for a node that must rejoin.
+    pub async fn rejoins(&mut self, number: usize, limit: Duration) -> Result<()> {
+        match self.rejoins_or_ends(number, limit).await? {
+            Some(status) => bail!("{} ended by itself with {status}", self.nodes[number].name),
+            None => Ok(()),
+        }
     }
 
     /// Removes everything that a node remembers but its keys, genesis and configuration.
@@ -315,6 +364,12 @@ impl Cluster {
     /// What a node has logged so far, over all its runs.
     pub fn log(&self, number: usize) -> String {
         process::printed(&self.nodes[number].log)
+    }
+
+    /// What a node has logged since its log had this many bytes.
+    pub fn log_since(&self, number: usize, bytes: usize) -> String {
+        let log = self.log(number);
+        log.get(bytes..).unwrap_or(&log).to_owned()
     }
 
     /// The network's genesis file.

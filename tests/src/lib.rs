@@ -5,8 +5,9 @@
 //! links between them ([`proxy`]), speaks JSON-RPC with them ([`rpc`]), sends signed transactions
 //! ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks that all nodes have the same chain
 //! ([`checks`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
-//! only as a user does: its command line, its files and its sockets. The one exception is [`votes`], which
-//! reads what nodes wrote into their logs of votes.
+//! only as a user does: its command line, its files and its sockets. The exceptions are [`votes`], which
+//! reads what nodes wrote into their logs of votes, and [`damage`], which damages data folders and knows where the signer's
+//! mark has its slots.
 
 pub mod accounts;
 pub mod binary;
@@ -14,6 +15,7 @@ pub mod cast;
 pub mod checks;
 pub mod cluster;
 pub mod contracts;
+pub mod damage;
 pub mod devnet;
 pub mod dice;
 mod homes;

@@ -25,6 +25,9 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// A node that has not answered after this time is passed over.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Accounts that transfers go to, in turn.
+const RECIPIENTS: usize = 64;
+
 /// Transfers in the background.
 #[derive(Debug)]
 pub struct Load {
@@ -130,6 +133,15 @@ async fn taken_by_one(nodes: &[Rpc], turn: usize, transaction: &Signed) -> bool 
     false
 }
 
+/// What all transfers of a network's loads have brought, in wei: one for each that was executed.
+pub async fn received(node: &Rpc) -> Result<U256> {
+    let mut sum = U256::ZERO;
+    for turn in 0..RECIPIENTS {
+        sum += node.balance(recipient(turn)).await?;
+    }
+    Ok(sum)
+}
+
 fn recipient(turn: usize) -> Address {
-    Address::left_padding_from(&(0x1000 + turn % 64).to_be_bytes())
+    Address::left_padding_from(&(0x1000 + turn % RECIPIENTS).to_be_bytes())
 }

@@ -20,6 +20,7 @@ use assent_consensus::{
     BlockInfo, Certificate, Epoch, Hash, Height, Phase, Record, ValidatorIndex, ValidatorSet, View,
 };
 use assent_genesis::Genesis;
+use tempfile::TempDir;
 
 /// Who votes, and on which chain.
 #[derive(Debug)]
@@ -137,6 +138,48 @@ pub fn never_contradicted(genesis: &Path, key: &str, logs: &[PathBuf]) -> Result
     }
     ballots.are_consistent()?;
     Ok(ballots.count())
+}
+
+/// Checks that none of the validators contradicted itself in anything that these folders of logs hold, and tells how
+/// many ballots there are.
+pub fn nobody_contradicted_itself(electorate: &Electorate, logs: &[PathBuf]) -> Result<usize> {
+    let mut count = 0;
+    for index in (0..=u16::MAX).map(ValidatorIndex).take(electorate.set.len()) {
+        let mut ballots = Ballots::of(index);
+        for log in logs {
+            ballots.add(log, electorate).with_context(|| log.display().to_string())?;
+        }
+        ballots.are_consistent()?;
+        count += ballots.count();
+    }
+    Ok(count)
+}
+
+/// Copies of the logs of nodes that died, because a node goes on in its log and drops the old part of it.
+#[derive(Debug)]
+pub struct Lives {
+    folder: TempDir,
+    logs: Vec<PathBuf>,
+}
+
+impl Lives {
+    /// No copy yet.
+    pub fn none() -> Result<Self> {
+        Ok(Self { folder: tempfile::tempdir()?, logs: Vec::new() })
+    }
+
+    /// Copies the log of a node in this home that does not run.
+    pub fn keep(&mut self, home: &Path) -> Result<()> {
+        let copy = self.folder.path().join(format!("life-{}", self.logs.len()));
+        copy_files(&home.join("data/wal"), &copy)?;
+        self.logs.push(copy);
+        Ok(())
+    }
+
+    /// The folders of the copies.
+    pub fn logs(&self) -> &[PathBuf] {
+        &self.logs
+    }
 }
 
 /// What consensus needs to know of a block, and its encoded header.

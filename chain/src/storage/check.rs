@@ -102,10 +102,11 @@ impl OpenError {
     pub(super) fn from_rocksdb(directory: &Path, error: rocksdb::Error) -> Self {
         let (directory, reason) = (directory.to_owned(), error.to_string());
         match error.kind() {
-            rocksdb::ErrorKind::IOError if reason.contains("LOCK") || reason.contains("lock") => {
-                Self::Locked { directory, reason }
-            }
+            // By the name of the file: any path may have a "lock" in it, such as that of a "blockchain".
+            rocksdb::ErrorKind::IOError if reason.contains("/LOCK") => Self::Locked { directory, reason },
             rocksdb::ErrorKind::Corruption => Self::Damaged { directory, reason },
+            // One of its files is gone.
+            rocksdb::ErrorKind::IOError if reason.contains("No such file") => Self::Damaged { directory, reason },
             _ => Self::Storage(StorageError::Database(error)),
         }
     }

@@ -123,6 +123,20 @@ fn foreign_directories_and_chains_are_refused() {
     assert!(matches!(error, OpenError::OtherChain { .. }), "{error}");
 }
 
+/// In a directory with "lock" in its name, which is no lock.
+#[test]
+fn a_missing_file_is_told_as_damage() {
+    let genesis = genesis();
+    let directory = closed(&genesis);
+    let moved = directory.path().join("blockchain");
+    fs::rename(directory.path().join("chain"), &moved).unwrap();
+    let files = fs::read_dir(&moved).unwrap().map(|entry| entry.unwrap().path());
+    let manifests = files.filter(|file| file.file_name().unwrap().to_string_lossy().starts_with("MANIFEST-"));
+    manifests.for_each(|file| fs::remove_file(file).unwrap());
+    let error = open(&moved, &genesis).unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { .. }) && error.to_string().contains("MANIFEST-"), "{error}");
+}
+
 /// Bytes that are flipped or cut anywhere in any file: either the chain opens with a head that it
 /// had, or it is refused; it never panics, and never opens with less than what was made durable.
 #[test]

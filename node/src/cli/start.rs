@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::{UsageError, runtime};
 use crate::{
     config::{self, Flags, LogFormat, NodeConfig},
+    crash_point,
     home::Home,
     logging, node,
 };
@@ -80,13 +81,15 @@ pub(super) fn run(args: StartArgs) -> Result<()> {
     if let Some(parent) = args.die_with_parent {
         die_with_parent(parent)?;
     }
+    crash_point::arm(std::env::vars()).map_err(|error| UsageError(error.to_string()))?;
     let home = Home::new(&args.home);
     check_home(&home)?;
     let mut config = NodeConfig::load(home, &flags(&args)?, std::env::vars())?;
     config.accept_lost_memory_risk = args.accept_lost_memory_risk;
     logging::start(&config.log)?;
     info!(version = env!("CARGO_PKG_VERSION"), home = %config.home, "assent");
-    for name in config::unknown_variables(std::env::vars(), &KNOWN_VARIABLES) {
+    let known: Vec<&str> = KNOWN_VARIABLES.iter().chain(crash_point::VARIABLES).copied().collect();
+    for name in config::unknown_variables(std::env::vars(), &known) {
         warn!("the environment variable {name} is no setting of a node and is ignored");
     }
     if config.accept_lost_memory_risk {

@@ -5,6 +5,7 @@ use std::io;
 
 use assent_consensus::{Ballot, Record, Signature};
 
+use crate::crash_point::{self, Point};
 use crate::signer::{Signer, SignerError};
 use crate::wal::Wal;
 
@@ -23,12 +24,15 @@ impl Durable {
     }
 
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
-        self.wal.append(&record.encode())
+        self.wal.append(&record.encode())?;
+        crash_point::reached(Point::RecordAppended);
+        Ok(())
     }
 
     pub(super) fn sign(&mut self, ballot: &Ballot) -> Result<Signature, SignerError> {
         let signature = self.signer.sign(ballot)?;
         self.signed = true;
+        crash_point::reached(Point::BallotSigned);
         Ok(signature)
     }
 
@@ -39,15 +43,30 @@ impl Durable {
             return Ok(());
         }
         let started = std::time::Instant::now();
-        self.signer.write()?;
+        // A validator without a mark begins its file here.
         let (log, mark) = (self.wal.handle()?, self.signer.handle()?);
-        let sync = |file: File| tokio::task::spawn_blocking(move || file.sync_data());
-        let (log, mark) = tokio::try_join!(sync(log), sync(mark)).map_err(io::Error::other)?;
-        log?;
-        mark?;
+        crash_point::reached(Point::BeforeMarkWrite);
+        self.signer.write()?;
+        crash_point::reached(Point::MarkWritten);
+        sync_both(log, mark).await?;
+        crash_point::reached(Point::BothSynced);
         self.signer.log_is_durable();
         self.signed = false;
         metrics::histogram!(super::measures::SYNC).record(started.elapsed().as_secs_f64());
         Ok(())
     }
+}
+
+/// Syncs log and mark at the same time; before that one of them alone where a test has the process end in between.
+async fn sync_both(log: File, mark: File) -> io::Result<()> {
+    let sync = |file: File| tokio::task::spawn_blocking(move || file.sync_data());
+    for (file, point) in [(&log, Point::LogSynced), (&mark, Point::MarkSynced)] {
+        if crash_point::is_armed(point) {
+            sync(file.try_clone()?).await.map_err(io::Error::other)??;
+            crash_point::reached(point);
+        }
+    }
+    let (log, mark) = tokio::try_join!(sync(log), sync(mark)).map_err(io::Error::other)?;
+    log?;
+    mark
 }

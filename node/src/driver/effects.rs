@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use assent_consensus::core::{Input, Output, Standing};
-use assent_consensus::{BlockInfo, Certificate, Evidence, Message};
+use assent_consensus::{BlockInfo, Certificate, Evidence, Message, Phase, PublicKey};
 use tokio::time::Instant;
 
 use super::timers::Alarm;
 use super::{Driver, DriverError};
+use crate::crash_point::{self, Point};
 use crate::network::Channel;
 
 impl Driver {
@@ -47,6 +48,7 @@ impl Driver {
         match output {
             Output::Persist(record) => self.durable.append(&record)?,
             Output::Sign(ballot) => {
+                crash_point::signs_as_leader(self.set.leader(ballot.view) == self.me);
                 let signature = self.durable.sign(&ballot)?;
                 signed.push(Input::Signed(ballot, signature));
             }
@@ -70,7 +72,7 @@ impl Driver {
     /// What leaves the node, or is told to its users.
     async fn release(&mut self, output: Output) -> Result<(), DriverError> {
         match output {
-            Output::Broadcast(message) => self.broadcast(&message),
+            Output::Broadcast(message) => self.broadcast(&message).await,
             Output::Send(to, message) => {
                 if let Some(peer) = self.directory.node(to) {
                     // Not connected or full: the protocol says again what matters.
@@ -84,11 +86,20 @@ impl Driver {
         Ok(())
     }
 
-    fn broadcast(&self, message: &Message) {
+    /// Exclusive, because the driver may move to another thread while it waits, and cannot be shared between threads.
+    async fn broadcast(&mut self, message: &Message) {
+        let points = crash_points(message);
+        if let Some((before, _)) = points {
+            crash_point::reached(before);
+        }
         let bytes = alloy_primitives::bytes::Bytes::from(message.encode());
-        for (index, _) in self.set.iter().filter(|(index, _)| *index != self.me) {
-            if let Some(peer) = self.directory.node(index) {
-                let _ = self.around.network.send(peer, Channel::Consensus, bytes.clone());
+        let others = self.set.iter().map(|(index, _)| index).filter(|index| *index != self.me);
+        let peers: Vec<PublicKey> = others.filter_map(|index| self.directory.node(index).copied()).collect();
+        for (position, peer) in peers.iter().enumerate() {
+            // Not connected or full: the protocol says again what matters.
+            let _ = self.around.network.send(peer, Channel::Consensus, bytes.clone());
+            if let (0, Some((_, sent_to_one))) = (position, points) {
+                crash_point::reached_once_sent(sent_to_one).await;
             }
         }
     }
@@ -103,6 +114,7 @@ impl Driver {
                 self.evidence.remove(&block.block().seal().evidence);
             }
         }
+        crash_point::reached(Point::FinalDecided);
         self.around.committer.finalize(hash, certificates).await?;
         Ok(())
     }
@@ -141,5 +153,19 @@ impl Driver {
                     "this validator may have forgotten what it signed: it abstains until that view has a certificate"),
             }
         }
+    }
+}
+
+/// The places before such a message leaves, and when one peer has it: of all that says something new of our own.
+const fn crash_points(message: &Message) -> Option<(Point, Point)> {
+    match message {
+        Message::Propose(_) => Some((Point::BeforePropose, Point::ProposeSentToOne)),
+        Message::Vote(vote) => match vote.ballot.phase {
+            Phase::Prepare => Some((Point::BeforePrepare, Point::PrepareSentToOne)),
+            Phase::Commit => Some((Point::BeforeCommit, Point::CommitSentToOne)),
+            Phase::ViewChange => Some((Point::BeforeViewChange, Point::ViewChangeSentToOne)),
+            Phase::Propose => None,
+        },
+        Message::Certificate(_) | Message::Status(_) | Message::Fetch(_) | Message::Evidence(_) => None,
     }
 }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::committer::Committer;
+use crate::crash_point::{self, Point};
 use crate::driver;
 use crate::network::{Channel, Message, NetworkHandle};
 use message::{Answer, Request, SyncMessage};
@@ -258,6 +259,7 @@ impl Sync {
             }
             match self.config.committer.import(proven.block, proven.certificate.encode()).await {
                 Some(Ok(_)) => {
+                    crash_point::reached(Point::ImportUntold);
                     metrics::counter!("assent_sync_blocks_total").increment(1);
                     if let Some(driver) = &self.config.driver {
                         // The driver is gone only when the node stops.

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub use assent_consensus::log::Replay;
 use assent_consensus::{Hash, View};
 
+use crate::crash_point::{self, Point};
+
 use segment::Segment;
 pub use segment::SegmentError;
 
@@ -90,7 +92,7 @@ impl Wal {
                 segment
             }
         };
-        let full_at = SEGMENT_BYTES.max(segment.length().saturating_mul(2));
+        let full_at = segment_bytes();
         Ok((Self { folder: folder.to_owned(), genesis, segment, full_at }, replay, accepted))
     }
 
@@ -147,13 +149,17 @@ impl Wal {
     /// # Errors
     /// When a file cannot be written or removed.
     pub fn rotate(&mut self, tip: (View, u8), snapshot: &[Vec<u8>]) -> Result<(), WalError> {
+        crash_point::reached(Point::BeforeSegment);
         let old = self.segment.number();
         let next = begin(&self.folder, old + 1, self.genesis, Some(tip), snapshot)?;
+        crash_point::reached(Point::SegmentComplete);
         self.segment = next;
         // A snapshot that is large by itself must not be written again at once.
-        self.full_at = SEGMENT_BYTES.max(self.segment.length().saturating_mul(2));
+        self.full_at = segment_bytes().max(self.segment.length().saturating_mul(2));
         let path = segment_path(&self.folder, old);
-        fs::remove_file(&path).map_err(|source| WalError::Io { path, source })
+        fs::remove_file(&path).map_err(|source| WalError::Io { path, source })?;
+        crash_point::reached(Point::SegmentReplaced);
+        Ok(())
     }
 }
 
@@ -173,6 +179,11 @@ fn begin(
         Ok(segment)
     };
     write().map_err(|source| WalError::Io { path: path.clone(), source })
+}
+
+/// The length after which a segment is followed by a new one; tests may have it shorter.
+fn segment_bytes() -> u64 {
+    crash_point::segment_bytes().unwrap_or(SEGMENT_BYTES)
 }
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
