@@ -151,6 +151,13 @@ impl Certificate {
         Ok(())
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let (hash, choice, signature) = (size_of::<Hash>(), size_of::<u16>(), size_of::<Signature>());
+        let lists = self.named.len() * hash + self.choices.len() * choice + self.signatures.len() * signature;
+        size_of::<Self>() + self.bitmap.len() + lists
+    }
+
     /// The wire form (SPEC section 4.3).
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
