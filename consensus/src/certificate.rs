@@ -154,6 +154,13 @@ impl Certificate {
         Ok(())
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let (hash, choice, signature) = (size_of::<Hash>(), size_of::<u16>(), size_of::<Signature>());
+        let lists = self.named.len() * hash + self.choices.len() * choice + self.signatures.len() * signature;
+        size_of::<Self>() + self.bitmap.len() + lists
+    }
+
     /// The wire form (SPEC section 4.3).
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -272,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_c1_refused_whole() {
+    fn reliability_4_a_certificate_is_refused_whole() {
         let net = Network::new(&[40, 30, 20, 10]);
         let no_quorum = net.certificate(Phase::Prepare, 3, 7, &[0, 2]);
         let error = no_quorum.verify(&net.set, &GENESIS).unwrap_err();
@@ -290,6 +297,74 @@ mod tests {
         other.view = View(4);
         assert!(other.verify(&net.set, &GENESIS).is_err());
         assert!(net.certificate(Phase::Prepare, 3, 7, &[0, 1]).verify(&net.set, &Hash::ZERO).is_err());
+    }
+
+    /// All four signed, three are more than a quorum, and still each signature has to be right.
+    #[test]
+    fn reliability_4_any_bad_duplicate_or_foreign_signature_spoils_it() {
+        let net = Network::new(&[1, 1, 1, 1]);
+        let stranger = Network::new(&[1; 9]);
+        for phase in [Phase::Prepare, Phase::Commit, Phase::ViewChange] {
+            let block = u8::from(phase != Phase::ViewChange) * 7;
+            let good = net.certificate(phase, 3, block, &[0, 1, 2, 3]);
+            good.verify(&net.set, &GENESIS).unwrap();
+            let other_phase = if phase == Phase::Commit { Phase::Prepare } else { Phase::Commit };
+            for (position, by) in (0u16..4).enumerate() {
+                let spoiled = [
+                    ("a bad one", Signature([7; 64])),
+                    ("none", Signature([0; 64])),
+                    ("a duplicate", good.signatures[(position + 1) % 4]),
+                    ("a stranger's", stranger.signed(8, phase, 3, block).signature),
+                    ("of another view", net.signed(by, phase, 4, block).signature),
+                    ("of another phase", net.signed(by, other_phase, 3, 7).signature),
+                    ("of another block", net.signed(by, phase, 3, 8).signature),
+                ];
+                for (what, signature) in spoiled {
+                    let mut certificate = good.clone();
+                    certificate.signatures[position] = signature;
+                    let error = certificate.verify(&net.set, &GENESIS).unwrap_err();
+                    assert_eq!(error, CertificateError::BadSignature(ValidatorIndex(by)), "{phase:?}: {what}");
+                }
+            }
+        }
+    }
+
+    /// What is known from votes is not verified again, but nothing else is let through with it.
+    #[test]
+    fn reliability_4_signatures_that_are_known_vouch_for_no_others() {
+        let net = Network::new(&[1, 1, 1, 1]);
+        let mut certificate = net.certificate(Phase::Prepare, 3, 7, &[0, 1, 2, 3]);
+        certificate.signatures[3] = Signature([7; 64]);
+        let known = |signer: ValidatorIndex, _: &Ballot, _: &Signature| signer.0 < 3;
+        let error = certificate.verify_unknown(&net.set, &GENESIS, known).unwrap_err();
+        assert_eq!(error, CertificateError::BadSignature(ValidatorIndex(3)));
+    }
+
+    /// Bitmap, names, choices and signatures must be as long as each other and as the set, or nothing is read.
+    #[test]
+    fn reliability_6_lengths_that_do_not_agree_are_refused() {
+        let net = Network::new(&[1, 1, 1, 1]);
+        let good = net.skip_naming(4, &[(0, Some(7)), (1, None), (2, Some(8)), (3, None)]);
+        type Spoil = fn(&mut Certificate);
+        let table: [(&str, Spoil); 9] = [
+            ("a signature less", |c| c.signatures.truncate(3)),
+            ("a signature more", |c| c.signatures.push(Signature([1; 64]))),
+            ("a signer less", |c| c.bitmap[0] &= 0b0111),
+            ("a signer beyond the set", |c| c.bitmap[0] |= 0b1_0000),
+            ("a longer bitmap", |c| c.bitmap.push(0)),
+            ("no bitmap", |c| c.bitmap.clear()),
+            ("a choice less", |c| c.choices.truncate(3)),
+            ("a choice beyond the names", |c| c.choices[1] = u16::MAX),
+            ("another size of the set", |c| c.validators = u16::MAX),
+        ];
+        assert_eq!(Certificate::decode(&good.encode(), 4).unwrap(), good);
+        for (what, spoil) in table {
+            let mut certificate = good.clone();
+            spoil(&mut certificate);
+            assert!(Certificate::decode(&certificate.encode(), 4).is_err(), "{what}");
+            // In memory, too, they prove nothing and make nothing panic.
+            let _ = certificate.verify(&net.set, &GENESIS);
+        }
     }
 
     #[test]

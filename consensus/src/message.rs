@@ -53,6 +53,12 @@ impl Proposal {
         set.verify(set.leader(self.block.view), &self.ballot().sign_bytes(genesis), &self.signature)
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let certificates: usize = self.skipped.iter().chain(&self.parent).map(Certificate::bytes).sum();
+        size_of::<Self>() + self.payload.len() + self.header.len() + certificates
+    }
+
     fn write(&self, writer: &mut Writer) {
         writer.bytes(&self.payload).u8(u8::from(self.parent.is_some()));
         if let Some(certificate) = &self.parent {

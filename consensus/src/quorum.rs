@@ -65,6 +65,44 @@ mod tests {
         assert!(blocks_quorum(34, 100));
     }
 
+    /// All sets of up to ten validators with small weights, all pairs of quorums.
+    #[test]
+    fn reliability_1_any_two_quorums_share_more_than_a_third() {
+        fn visit(weights: &mut Vec<u128>, length: usize, most: u128) {
+            if weights.len() == length {
+                return check(weights);
+            }
+            // The order of validators is all the same.
+            for weight in weights.last().copied().unwrap_or(0)..=most {
+                weights.push(weight);
+                visit(weights, length, most);
+                weights.pop();
+            }
+        }
+        fn check(weights: &[u128]) {
+            let total: u128 = weights.iter().sum();
+            let members = |mask: usize| weights.iter().enumerate().filter(move |(i, _)| mask >> i & 1 == 1);
+            let weigh: Vec<u128> = (0..1 << weights.len()).map(|mask| members(mask).map(|(_, w)| *w).sum()).collect();
+            let quorums: Vec<usize> = (0..weigh.len()).filter(|mask| is_quorum(weigh[*mask], total)).collect();
+            for (position, left) in quorums.iter().enumerate() {
+                let thin = quorums[position..].iter().find(|right| 3 * weigh[left & **right] <= total);
+                assert_eq!(thin, None, "{weights:?}: {left:b}");
+            }
+            assert_eq!(quorums.is_empty(), total == 0, "{weights:?}");
+        }
+        for length in 1..=10 {
+            visit(&mut Vec::new(), length, if length <= 6 { 4 } else { 2 });
+        }
+    }
+
+    /// With f = (n-1)/3, 2f+1 of six are three: two such sets need not meet.
+    #[test]
+    fn reliability_1_two_f_plus_one_of_six_is_no_quorum() {
+        let n = 6;
+        assert!(!is_quorum(2 * ((n - 1) / 3) + 1, n));
+        assert_eq!(least_quorum(n), 5);
+    }
+
     proptest! {
         /// Any two quorums of up to 40 validators share more than a third of the weight.
         #[test]

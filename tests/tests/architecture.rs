@@ -1,5 +1,6 @@
 //! The rules of ARCHITECTURE.md that a machine can hold: the line of crates, what each of them must never
-//! depend on, names and lengths of files.
+//! depend on, names and lengths of files. And of the rules that other systems paid for ("reliability"): that each has
+//! a test, that one function alone decides what a quorum is, and that no dependency falls below its floor.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -194,5 +195,108 @@ fn files_stay_short() -> Result<()> {
         "split these, a file stays below {LINES_WANTED} lines ({LINES_ALLOWED} at most):\n{}",
         too_long.join("\n")
     );
+    Ok(())
+}
+
+/// Rules that cost other systems dearly and that touch consensus, log, signer, sync or network. Each has a test whose
+/// name begins with `reliability_` and its number.
+const RELIABILITY: [(u32, &str); 14] = [
+    (1, "one quorum predicate, strict, in 128 bits"),
+    (2, "timeouts capped and monotone up to the largest view"),
+    (3, "no locks"),
+    (4, "a certificate with any bad, duplicate or foreign signature is refused whole"),
+    (5, "nothing in a header derives from unverified votes"),
+    (6, "lengths are checked against each other before use; no panic from a peer's bytes"),
+    (7, "the log mends a torn tail, refuses damage, and refuses to end below the signer's mark"),
+    (8, "own votes of all kinds are recovered; two processes never sign with one key"),
+    (9, "wiped, lagging and restarted validators come back by themselves"),
+    (10, "empty blocks cost no memory and little disk"),
+    (12, "allow lists bind keys, and act before the multiplexer"),
+    (13, "queues, maps keyed by what a peer sends, and views far ahead are bounded"),
+    (16, "a halt explains itself"),
+    (17, "floors of dependencies"),
+];
+
+#[test]
+fn every_reliability_rule_has_a_test_that_is_named_after_it() -> Result<()> {
+    let mut texts = Vec::new();
+    for path in sources()? {
+        texts.push(fs::read_to_string(path)?);
+    }
+    let tested = |number: u32| {
+        let name = format!("fn reliability_{number}_");
+        texts.iter().any(|text| text.contains(&name))
+    };
+    let untested: Vec<_> = RELIABILITY.iter().filter(|(number, _)| !tested(*number)).collect();
+    ensure!(untested.is_empty(), "no test is named after {untested:?}");
+    Ok(())
+}
+
+/// A comparison of weights with two thirds or a third, as it would be written.
+const THRESHOLDS: [&str; 6] = ["2 * total", "total * 2", "2 * self.total", "/ 3 * 2", "* 2 / 3", "total / 3"];
+
+#[test]
+fn reliability_1_one_function_alone_decides_what_a_quorum_is() -> Result<()> {
+    let root = root()?;
+    let mut found = Vec::new();
+    for path in sources()? {
+        let inside = path.strip_prefix(&root)?;
+        // The place itself, and the tests, which may check it by other means.
+        if inside == Path::new("consensus/src/quorum.rs") || inside.iter().any(|part| part == "tests") {
+            continue;
+        }
+        let text = fs::read_to_string(&path)?;
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        for (number, line) in (1..).zip(code.lines()) {
+            if THRESHOLDS.iter().any(|threshold| line.contains(threshold)) {
+                found.push(format!("{}:{number}: {}", inside.display(), line.trim()));
+            }
+        }
+    }
+    ensure!(
+        found.is_empty(),
+        "only consensus/src/quorum.rs compares a weight with a share of the total; call is_quorum:\n{}",
+        found.join("\n")
+    );
+    Ok(())
+}
+
+/// Versions below these have a fault that let a peer stop a node. What is not used is no matter.
+const FLOORS: [(&str, [u64; 3]); 4] =
+    [("libp2p-gossipsub", [0, 50, 0]), ("yamux", [0, 14, 0]), ("quinn-proto", [0, 11, 18]), ("h2", [0, 4, 16])];
+
+/// The first three numbers of a version; what follows a `-` or `+` is left out.
+fn version(text: &str) -> Result<[u64; 3]> {
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<u64> = core.split('.').map(str::parse).collect::<Result<_, _>>()?;
+    numbers.try_into().map_err(|_| anyhow::anyhow!("{text} is no version"))
+}
+
+/// Name and version of each package in `Cargo.lock`.
+fn locked() -> Result<Vec<(String, [u64; 3])>> {
+    let text = fs::read_to_string(root()?.join("Cargo.lock"))?;
+    let value = |line: &str, name: &str| {
+        let value = line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"')?;
+        Some(value.to_string())
+    };
+    let mut packages = Vec::new();
+    for package in text.split("[[package]]").skip(1) {
+        let find = |name| package.lines().find_map(|line| value(line, name));
+        let name = find("name").context("a package without a name")?;
+        packages.push((name, version(&find("version").context("a package without a version")?)?));
+    }
+    Ok(packages)
+}
+
+#[test]
+fn reliability_17_no_dependency_is_below_its_floor() -> Result<()> {
+    let packages = locked()?;
+    ensure!(packages.iter().any(|(name, _)| name == "yamux"), "Cargo.lock was not read");
+    for (name, floor) in FLOORS {
+        for (_, version) in packages.iter().filter(|(package, _)| package == name) {
+            ensure!(*version >= floor, "{name} {version:?} is locked, {floor:?} at least");
+        }
+    }
+    ensure!(version("0.11.18-rc.1+build")? == [0, 11, 18] && version("0.4").is_err());
     Ok(())
 }

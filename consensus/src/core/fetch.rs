@@ -11,7 +11,8 @@ impl Core {
     pub(super) fn fetch(&mut self, view: View, from: Option<ValidatorIndex>) {
         let Some(from) = from else { return };
         let asked = self.asked.get(&from).is_some_and(|(first, last)| *first <= view && view <= *last);
-        if asked || from == self.config.me || view <= self.root.view {
+        let nobody = from == self.config.me || self.config.set.get(from).is_none();
+        if asked || nobody || view <= self.root.view {
             return;
         }
         let to = view.plus(MAX_FETCHED_VIEWS - 1).min(self.view.max(view));

@@ -46,6 +46,12 @@ impl Memory {
         self.standing
     }
 
+    /// How many peers have told where they stand.
+    #[cfg(test)]
+    pub(super) fn reports(&self) -> usize {
+        self.reports.len()
+    }
+
     /// A vote of our own in the log: never behind it again (SPEC rule S).
     pub(super) fn remember(&mut self, ballot: &Ballot) {
         self.mark = self.mark.max(ballot.mark());

@@ -49,6 +49,14 @@ pub const VIEWS_BEHIND: u64 = 32;
 /// all of these have to be kept, and this many mean that nothing is decided for a day.
 pub const MAX_OPEN_VIEWS: u64 = 16_384;
 
+/// Most views of which anything is kept; the lowest give way. Views above the last final block are more than this only
+/// at one who is far behind while the others go on: block sync brings what it needs, not votes and certificates.
+pub const MAX_KEPT_VIEWS: usize = 32_768;
+
+/// Most bytes of blocks behind the window that a certificate names and whose parents are missing. What has no room is
+/// asked for again when its parent is here.
+pub const MAX_WAITING_BYTES: usize = 2 * crate::MAX_PAYLOAD_BYTES;
+
 /// Blocks above the last final one from which on only empty blocks are built: finality has to catch up first.
 pub const MAX_UNFINAL_BLOCKS: u64 = 16;
 
@@ -235,6 +243,8 @@ pub enum Divergence {
 enum Progress {
     /// Its parent or its justification is missing.
     Waiting,
+    /// As `Waiting`; it comes from our log, so that it was valid and others may count on our having it.
+    Restored,
     /// The application is at it.
     Validating,
     /// Valid: we hold it.
@@ -440,7 +450,12 @@ impl Core {
         records
     }
 
+    /// All entries are made here, so that there are never more than [`MAX_KEPT_VIEWS`]. The lowest of so many is
+    /// far behind the window.
     fn state(&mut self, view: View) -> &mut ViewState {
+        if self.views.len() >= MAX_KEPT_VIEWS && !self.views.contains_key(&view) {
+            self.views.pop_first();
+        }
         self.views.entry(view).or_default()
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Build, Core, Divergence, MAX_UNFINAL_BLOCKS, Output, Progress, ViewState};
+use super::{
+    Build, Core, Divergence, MAX_UNFINAL_BLOCKS, MAX_WAITING_BYTES, Output, Progress, VIEWS_BEHIND, ViewState,
+};
 use crate::{
     Ballot, BlockInfo, Certificate, Evidence, Hash, MAX_CARRIED, MAX_PAYLOAD_BYTES, Message, Named, Phase, Proposal,
     Record, Signature, Signed, ValidatorIndex, View,
@@ -167,6 +169,24 @@ impl Core {
             self.arm();
         }
         self.try_validate(view, Some(from));
+        if !self.in_window(view) {
+            self.forget_waiting();
+        }
+    }
+
+    /// SPEC rule P2: of the blocks behind the window that wait for their parents, those next to the root are kept. A
+    /// parent that comes is never above what waits for it, so there is always room for the next one. Blocks that were
+    /// found valid stay.
+    pub(super) fn forget_waiting(&mut self) {
+        let oldest = View(self.view.0.saturating_sub(VIEWS_BEHIND));
+        let mut bytes = 0usize;
+        for (_, state) in self.views.range_mut(..oldest) {
+            let Some((proposal, Progress::Waiting)) = &state.proposal else { continue };
+            bytes = bytes.saturating_add(proposal.bytes());
+            if bytes > MAX_WAITING_BYTES {
+                state.proposal = None;
+            }
+        }
     }
 
     /// SPEC rule P1: the seal commits to the very certificate that is carried, and this is the parent's. Only
@@ -215,7 +235,7 @@ impl Core {
     /// justification complete; asks `from` for what is missing.
     pub(super) fn try_validate(&mut self, view: View, from: Option<ValidatorIndex>) {
         let Some(state) = self.views.get(&view) else { return };
-        let Some((proposal, Progress::Waiting)) = &state.proposal else { return };
+        let Some((proposal, Progress::Waiting | Progress::Restored)) = &state.proposal else { return };
         let decided = state.certified().is_some();
         let parent_view = proposal.parent.as_ref().map_or(View(0), |c| c.view);
         let (parent, height) = (proposal.block.parent, proposal.block.height);

@@ -16,7 +16,7 @@ impl Core {
                 if view > self.root.view && self.certified(view).is_none_or(|certified| certified == block) {
                     let state = self.state(view);
                     state.proposed = Some((block, proposal.signature));
-                    state.proposal = Some((proposal, Progress::Waiting));
+                    state.proposal = Some((proposal, Progress::Restored));
                 }
             }
             Record::Certificate(certificate) => self.restore_certificate(certificate),

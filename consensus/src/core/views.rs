@@ -103,6 +103,7 @@ impl Core {
                 state.proposal = None;
             }
         }
+        self.forget_waiting();
         self.accused = self.accused.split_off(&(oldest, ValidatorIndex(0)));
     }
 }

@@ -9,6 +9,7 @@ mod blocks;
 mod durable;
 mod effects;
 mod evidence;
+mod inbox;
 mod measures;
 mod open;
 mod peers;
@@ -32,6 +33,7 @@ use blocks::{BlockCache, Construction};
 pub use blocks::{block_info, info};
 use durable::Durable;
 use evidence::EvidencePool;
+use inbox::Inbox;
 pub use open::{OpenError, OpenOptions};
 pub use peers::Directory;
 use timers::{Alarm, Timers};
@@ -150,9 +152,10 @@ impl Driver {
     /// See [`DriverError`].
     pub async fn run(
         mut self,
-        mut messages: mpsc::Receiver<network::Message>,
+        messages: mpsc::Receiver<network::Message>,
         stop: CancellationToken,
     ) -> Result<(), DriverError> {
+        let mut messages = Inbox::new(messages);
         let admitted = self.around.admitted.clone();
         self.process(VecDeque::from([Input::Start])).await?;
         loop {
@@ -179,12 +182,15 @@ impl Driver {
         }
     }
 
-    /// Whatever else is there already goes with the same sync.
-    fn take_more(&mut self, messages: &mut mpsc::Receiver<network::Message>, inputs: &mut VecDeque<Input>) {
-        while inputs.len() < BATCH {
+    /// Whatever else is there already goes with the same sync; a large message is the last, because it took a while to
+    /// read, and votes that wait with it should not.
+    fn take_more(&mut self, messages: &mut Inbox, inputs: &mut VecDeque<Input>) {
+        let mut large = false;
+        while inputs.len() < BATCH && !large {
             if let Ok(event) = self.events.try_recv() {
                 self.on_event(event, inputs);
-            } else if let Ok(message) = messages.try_recv() {
+            } else if let Some(message) = messages.try_recv() {
+                large = inbox::is_large(&message);
                 self.on_message(message, inputs);
             } else {
                 break;

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn inflow_is_bounded_in_frames_and_in_bytes() {
+    fn reliability_13_inflow_is_bounded_in_frames_and_in_bytes() {
         for lane in Lane::ALL {
             let limits = lane.limits();
             let inflow = Inflow::new(limits);

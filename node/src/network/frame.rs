@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_length_over_the_limit_is_refused_before_its_bytes() {
+    async fn reliability_6_a_length_over_the_limit_is_refused_before_its_bytes() {
         let mut wire = Cursor::new(u32::MAX.to_be_bytes());
         let error = read_length(&mut wire, 10, STALL).await.unwrap_err();
         assert!(matches!(error, FrameError::TooLarge { length: 0xffff_ffff, limit: 10 }));

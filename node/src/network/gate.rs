@@ -148,7 +148,7 @@ mod tests {
 
     /// The stranger has proven its key, and then not even the multiplexer is agreed on.
     #[tokio::test]
-    async fn a_stranger_is_turned_away_before_the_multiplexer() {
+    async fn reliability_12_a_stranger_is_turned_away_before_the_multiplexer() {
         let (seen, passed) = meet(false).await;
         assert!(!passed);
         assert!(seen.unwrap_err().contains("NotOnList"));

@@ -154,6 +154,12 @@ impl NetworkHandle {
         taken
     }
 
+    /// Bytes that wait to be sent to a peer over a lane.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, peer: &PublicKey, lane: Lane) -> usize {
+        self.shared.peer(peer).map_or(0, |peer| peer.queues[lane.index()].bytes())
+    }
+
     /// All peers on the node list, in the order of their keys.
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.shared.peers().iter().map(|peer| peer.status()).collect()

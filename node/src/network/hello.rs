@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn no_prefix_and_no_changed_byte_of_a_hello_panics() {
+    fn reliability_6_no_prefix_and_no_changed_byte_of_a_hello_panics() {
         let bytes = hello().encode();
         for end in 0..bytes.len() {
             assert!(Hello::decode(&bytes[..end]).is_err());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_name_both_values() {
+    fn reliability_16_conflicts_name_both_values() {
         assert_eq!(
             hello().conflict(&Hello { name: "beta".into(), head: 9, software: "other".into(), ..hello() }),
             None

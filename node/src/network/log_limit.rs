@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn one_per_key_and_no_more_keys_than_the_bound() {
+    fn reliability_13_one_per_key_and_no_more_keys_than_the_bound() {
         let (mut limits, now) = (LogLimits::new(MINUTE, 2), Instant::now());
         assert!(limits.permits(1, now) && !limits.permits(1, now));
         assert!(limits.permits(2, now + MINUTE / 2));

@@ -89,6 +89,12 @@ impl SendQueue {
         taken
     }
 
+    /// Bytes that wait.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.waiting.lock().bytes
+    }
+
     /// Starts to take frames.
     pub(crate) fn open(&self) {
         self.waiting.lock().open = true;
@@ -144,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_at_the_limit_and_one_more() {
+    fn reliability_13_bytes_are_bounded_at_the_limit_and_one_more() {
         let half = Lane::Sync.limits().send_bytes / 2;
         let queue = opened(Lane::Sync);
         assert_eq!(queue.push(frame(half, 1)), Push::Queued { dropped: 0 });

@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn pending_connections_are_bounded_in_all_and_per_address() {
+    fn reliability_13_pending_connections_are_bounded_in_all_and_per_address() {
         let mut behaviour = Behaviour::new(Arc::default());
         for id in 0..MAX_PENDING_PER_ADDRESS {
             arrive(&mut behaviour, id, &format!("/ip4/10.0.0.1/tcp/{id}")).unwrap();

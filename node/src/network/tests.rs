@@ -163,7 +163,7 @@ async fn disconnected(events: &mut NetworkEvents) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn frames_up_to_the_limit_are_taken_and_one_byte_more_ends_the_connection() {
+async fn reliability_13_frames_up_to_the_limit_are_taken_and_one_byte_more_ends_the_connection() {
     for lane in Lane::ALL {
         let (victim, mut events) = victim(Timing::default()).await;
         let mut rogue = Rogue::new();
@@ -343,6 +343,80 @@ async fn what_the_node_has_not_taken_is_bounded_and_other_lanes_go_on() {
     flooding.abort();
 }
 
+/// Nobody takes the blocks, the transactions and the answers of sync that a peer floods this node with: its budgets
+/// stay used up, and a vote of the very same peer still gets to the node.
+#[tokio::test(flavor = "multi_thread")]
+async fn reliability_13_votes_come_in_while_all_other_lanes_are_full_and_not_taken() {
+    let (victim, mut events) = victim(Timing::default()).await;
+    let mut rogue = Rogue::new();
+    let (streams, _heart) = rogue.meet(&victim).await;
+    let mut floods = Vec::new();
+    for lane in [Lane::ConsensusLarge, Lane::Transactions, Lane::Sync] {
+        let mut stream = streams.opener.open(Purpose::Lane(lane)).await.unwrap();
+        let limits = lane.limits();
+        let body = Bytes::from(vec![1; limits.receive_bytes / limits.receive_frames]);
+        floods.push(tokio::spawn(async move {
+            while frame::write_frames(&mut stream, std::slice::from_ref(&body), DEADLINE).await.is_ok() {}
+        }));
+    }
+    let most = |lane: Lane| lane.limits().receive_frames;
+    let (blocks, transactions, answers) = (most(Lane::ConsensusLarge), most(Lane::Transactions), most(Lane::Sync));
+    until("all budgets are used up", || {
+        let waiting = (events.consensus.len(), events.transactions.len(), events.sync.len());
+        waiting == (blocks, transactions, answers)
+    })
+    .await;
+
+    let mut votes = streams.opener.open(Purpose::Lane(Lane::ConsensusSmall)).await.unwrap();
+    write(&mut votes, &Bytes::from_static(b"vote")).await;
+    until("the vote is there", || events.consensus.len() > blocks).await;
+    assert_eq!((events.transactions.len(), events.sync.len()), (transactions, answers), "not one more");
+    for _ in 0..blocks {
+        let block = within("a block", events.consensus.recv()).await.unwrap();
+        assert!(block.bytes.len() > CONSENSUS_SMALL_MAX);
+    }
+    assert_eq!(within("the vote", events.consensus.recv()).await.unwrap().bytes.as_ref(), b"vote");
+    floods.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// The peer reads votes and nothing else. What waits for it stays within the queues' bytes, however much more there is
+/// to send, and each vote comes, in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn reliability_13_a_peer_that_reads_only_votes_costs_its_queues_and_gets_every_vote() {
+    let (victim, _events) = victim(Timing::default()).await;
+    let mut rogue = Rogue::new();
+    let (mut streams, _heart) = rogue.meet(&victim).await;
+    // A stream that is let go ends; these are held and not read.
+    let (mut votes, mut unread) = (None, Vec::new());
+    while votes.is_none() || unread.len() + 1 < Lane::COUNT {
+        match within("a stream of the victim", streams.arrivals.recv()).await.unwrap() {
+            (Purpose::Lane(Lane::ConsensusSmall), stream) => votes = Some(stream),
+            (_, stream) => unread.push(stream),
+        }
+    }
+    let mut votes = votes.unwrap();
+    let block = Bytes::from(vec![1; CONSENSUS_MAX]);
+    let transactions = Bytes::from(vec![2; TRANSACTIONS_MAX / 2]);
+    let answer = Bytes::from(vec![3; 4 << 20]);
+    let send = |channel, bytes: &Bytes| victim.send(&key(ROGUE), channel, bytes.clone());
+    until("transactions are full", || send(Channel::Transactions, &transactions) == Err(SendError::Full)).await;
+    until("sync is full", || send(Channel::Sync, &answer) == Err(SendError::Full)).await;
+    for number in 0..200u32 {
+        // New blocks drop old ones; the other channels refuse.
+        send(Channel::Consensus, &block).unwrap();
+        let _ = (send(Channel::Transactions, &transactions), send(Channel::Sync, &answer));
+        send(Channel::Consensus, &Bytes::copy_from_slice(&number.to_be_bytes())).unwrap();
+        for lane in Lane::ALL {
+            let waiting = victim.waiting(&key(ROGUE), lane);
+            assert!(waiting <= lane.limits().send_bytes, "{lane:?}: {waiting} bytes wait");
+        }
+        assert_eq!(read(&mut votes, CONSENSUS_SMALL_MAX).await.as_ref(), number.to_be_bytes());
+    }
+    assert!(victim.waiting(&key(ROGUE), Lane::ConsensusLarge) > 0, "nobody read the blocks");
+    assert!(victim.peer(&key(ROGUE)).unwrap().connected);
+    drop(unread);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_connection_is_written_to_and_the_other_when_it_fails() {
     let (victim, mut events) = victim(Timing::default()).await;
@@ -383,7 +457,7 @@ async fn a_third_connection_closes_the_oldest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn too_many_streams_cost_memory_no_more_than_a_connection() {
+async fn reliability_13_too_many_streams_cost_memory_no_more_than_a_connection() {
     let (victim, mut events) = victim(Timing::default()).await;
     let mut rogue = Rogue::new();
     let (streams, _heart) = rogue.meet(&victim).await;

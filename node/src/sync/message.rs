@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_crumbs_is_refused_before_it_grows() {
+    fn reliability_13_an_answer_of_crumbs_is_refused_before_it_grows() {
         let crumb = Item { block: Bytes::new(), certificate: Bytes::new() };
         let answer = |count| SyncMessage::Answer(Answer { id: 1, items: vec![crumb.clone(); count] }).encode();
         assert!(SyncMessage::decode(&answer(MAX_ITEMS)).is_ok());

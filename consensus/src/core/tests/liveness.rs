@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::bench::{Bench, Step, TIMING, broadcasts, builds, entered, signs, timers};
 use crate::core::liveness::SILENT_VIEWS;
-use crate::core::{Input, MAX_OPEN_VIEWS, Output, Timer};
+use crate::core::{Input, MAX_OPEN_VIEWS, Output, Timer, Timing};
 use crate::{Message, Phase, ValidatorIndex, View};
 
 use Phase::{Commit, Prepare, ViewChange};
@@ -84,7 +84,7 @@ fn rule_w4_timeouts_double_with_failed_views_up_to_the_cap_and_begin_anew_after_
 
 proptest! {
     #[test]
-    fn rule_w4_timeouts_are_monotone_and_capped(failed in any::<u64>()) {
+    fn reliability_2_timeouts_are_monotone_and_capped(failed in any::<u64>()) {
         let timeout = TIMING.view_timeout(failed);
         prop_assert!(timeout <= TIMING.view_timeout_max_ms);
         prop_assert!(timeout >= TIMING.view_timeout_ms);
@@ -93,11 +93,24 @@ proptest! {
 }
 
 #[test]
-fn rule_w4_up_to_the_largest_view() {
+fn reliability_2_timeouts_are_capped_after_any_number_of_failed_views() {
     for failed in [0, 33, 63, 64, 65, u64::from(u32::MAX), u64::from(u32::MAX) + 1, u64::MAX] {
         let timeout = TIMING.view_timeout(failed);
         assert_eq!(timeout, if failed == 0 { 1000 } else { 10_000 }, "{failed}");
     }
+}
+
+#[test]
+fn reliability_2_the_timer_of_the_largest_view_is_capped_too() {
+    for last in [33, 4096, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+        let mut bench = Bench::new(3);
+        bench.skipped(last);
+        assert_eq!(bench.core.view(), View(last).next());
+        assert_eq!(view_timer(&bench.work()), Some(TIMING.view_timeout_max_ms), "after view {last}");
+    }
+    let extreme = Timing { view_timeout_ms: u64::MAX - 1, view_timeout_max_ms: u64::MAX, retransmit_ms: 1 };
+    assert_eq!(extreme.view_timeout(0), u64::MAX - 1);
+    assert_eq!(extreme.view_timeout(1), u64::MAX);
 }
 
 #[test]

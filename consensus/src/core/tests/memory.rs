@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, entered, signs};
 use crate::core::{Input, Memory0, Output, Standing};
-use crate::{Certificate, Message, Phase, View, Vote};
+use crate::{Certificate, Epoch, Height, Message, Phase, Status, View, Vote};
 
 use Phase::{Commit, Prepare, Propose, ViewChange};
 
@@ -79,6 +79,25 @@ fn rule_m1_alone_there_is_nobody_to_ask() {
     let mut bench = Bench::stopped(&[1], 0, |_| {});
     bench.give(Input::Start);
     assert_eq!(bench.core.standing(), Standing::Active);
+}
+
+/// All were restarted at once: nobody votes yet, everybody asks, and the answers of those who only listen themselves
+/// are enough.
+#[test]
+fn reliability_9_when_all_restart_at_once_the_statuses_of_listeners_let_them_vote() {
+    let entry = Bench::new(3).net.skip(7, &[0, 1, 2]);
+    let mut bench = started(3, Memory0::Mark(View(7), 2));
+    for (who, standing) in [(0, Standing::Listening), (1, Standing::Active)] {
+        let entry = Some(entry.clone());
+        let status = Status { epoch: Epoch(0), height: Height(0), entry, yours: None, reply: true };
+        let outputs = bench.message(who, Message::Status(status));
+        let answered = |o: &Output| matches!(o, Output::Send(to, Message::Status(_)) if to.0 == who);
+        assert!(outputs.iter().any(answered), "who asks is answered, also by one who listens");
+        assert_eq!(bench.core.standing(), standing);
+    }
+    assert_eq!(bench.core.view(), View(8));
+    bench.work();
+    assert_eq!(signs(&bench.timeout()), [(ViewChange, 8, 0)], "it takes part at once");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod bounds;
 mod building;
 mod fetch;
 mod finality;

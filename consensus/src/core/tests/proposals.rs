@@ -64,10 +64,10 @@ fn rule_p1_a_proposal_must_be_what_its_signature_and_seal_say() {
     }
 }
 
-/// RELIABILITY 5: the header commits to the parent's certificate, so an unverified one must not get there, also when
+/// The header commits to the parent's certificate, so an unverified one must not get there, also when
 /// the parent is final and needs no proof any more.
 #[test]
-fn rule_p1_the_certificate_of_a_final_parent_must_hold_as_well() {
+fn reliability_5_the_certificate_of_a_final_parent_must_hold_as_well() {
     for (signers, taken) in [(vec![0], false), (vec![0, 1, 2], true)] {
         let mut bench = with_first_block(3);
         bench.committed(1, 1);
@@ -267,6 +267,31 @@ fn rule_p6_prepare_once_a_view_and_not_after_a_view_change() {
     assert_eq!(signs(&bench.timeout()), [(Phase::ViewChange, 1, 0)]);
     let outputs = bench.block(1, 1, (0, 0));
     assert_eq!((validates(&outputs), signs(&outputs)), (vec![1], vec![]));
+}
+
+/// No locks: what was prepared in a view that was skipped binds nobody, and nothing has to be unlocked.
+#[test]
+fn reliability_3_a_prepare_of_a_skipped_view_binds_nobody_later() {
+    let mut bench = Bench::new(3);
+    assert_eq!(signs(&bench.block(1, 1, (0, 0))), [(Phase::Prepare, 1, 1)]);
+    for view in 1..3u8 {
+        bench.skipped(view.into());
+        let skipped = (1..=view).map(|view| bench.net.skip(view.into(), &[0, 1, 2])).collect();
+        // Another block each time, beside the one that was prepared first.
+        let proposal = bench.net.proposal(u64::from(view) + 1, 10 + view, (0, 0), skipped);
+        assert_eq!(signs(&bench.propose(proposal)), [(Phase::Prepare, u64::from(view) + 1, 10 + view)]);
+    }
+}
+
+/// And a view that may have a final block is skipped by nobody who committed it, whatever the others say.
+#[test]
+fn reliability_3_who_committed_a_view_neither_gives_it_up_nor_prepares_what_jumps_over_it() {
+    let mut bench = with_first_block(3);
+    assert_eq!(signs(&bench.votes(&[0, 1], Phase::ViewChange, 1, 0)), []);
+    // Upon genesis, as if view 1 had been skipped.
+    let outputs = bench.block(2, 5, (0, 0));
+    assert_eq!(signs(&outputs), []);
+    assert_eq!(fetches(&outputs), [(1, 1, 2)], "it wants to see that view 1 was skipped");
 }
 
 #[test]

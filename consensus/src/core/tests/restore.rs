@@ -1,6 +1,6 @@
 //! Rule D: durability.
 
-use super::bench::{Bench, Step, broadcasts, fetches, finals, signs};
+use super::bench::{Bench, Step, broadcasts, builds, fetches, finals, signs};
 use crate::core::{Input, Memory0, Output};
 use crate::testing::{GENESIS, read_block};
 use crate::{Message, Phase, Record, View, Vote};
@@ -105,6 +105,59 @@ fn rule_d3_a_restarted_validator_stands_where_it_stood_and_contradicts_nothing()
         outputs.extend(bench.timeout());
         assert_eq!(signs(&outputs), expected, "{what}");
     }
+}
+
+/// Each kind of ballot that a validator signs comes back from the log: it is said again where that helps, and nothing
+/// at or below it is signed again, also when the signer's file is an old one.
+#[test]
+fn reliability_8_own_votes_of_all_kinds_are_recovered() {
+    type Case = (&'static str, u16, fn(&mut Bench), (u64, u8), usize);
+    // (what was signed last, by whom, how it came to it, its mark, own votes and blocks that are said again)
+    let table: [Case; 4] = [
+        ("Propose and Prepare", 0, |b| drop(lead(b)), (1, 1), 2),
+        ("Prepare", 3, |b| drop(b.block(1, 1, (0, 0))), (1, 1), 1),
+        (
+            "Commit",
+            3,
+            |b| {
+                b.block(1, 1, (0, 0));
+                b.prepared(1, 1);
+            },
+            (1, 2),
+            1,
+        ),
+        (
+            "ViewChange",
+            3,
+            |b| {
+                b.block(1, 1, (0, 0));
+                b.timeout();
+            },
+            (1, 2),
+            2,
+        ),
+    ];
+    for (what, me, before, (view, step), again) in table {
+        let mut bench = Bench::new(me);
+        before(&mut bench);
+        bench.restart(Memory0::Mark(View(0), 0));
+        let mut outputs = bench.hear_all(None);
+        for phase in [Phase::Propose, Prepare, Commit, ViewChange] {
+            let may = bench.core.may_sign(phase, View(view));
+            assert_eq!(may, phase.step() > step, "{what}: {phase:?} in view {view}");
+        }
+        outputs.extend(bench.work());
+        assert_eq!(builds(&outputs), [], "{what}");
+        let said = bench.round();
+        let own = |message: &&&Message| matches!(message, Message::Vote(_) | Message::Propose(_));
+        assert_eq!(broadcasts(&said).iter().filter(own).count(), again, "{what}");
+    }
+}
+
+/// As leader of view 1: builds and signs its block, and prepares it.
+fn lead(bench: &mut Bench) -> Vec<Output> {
+    let build = builds(&bench.work()).remove(0);
+    bench.built(&build, 1, 1)
 }
 
 #[test]
