@@ -27,9 +27,9 @@ pub mod transaction;
 pub mod trie;
 
 #[cfg(test)]
-mod planted;
-#[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod state_tests;
 

@@ -1,6 +1,7 @@
 //! Certificates: a quorum of votes of one kind for one view.
 
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::evidence::Signed;
 use crate::vote::sha256;
 use crate::{Ballot, Epoch, Hash, Phase, Signature, ValidatorIndex, ValidatorSet, View, Vote};
 
@@ -99,6 +100,14 @@ impl Certificate {
     #[must_use]
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// What each signer signed, in the order of [`Self::signers`].
+    pub(crate) fn signed(&self) -> impl Iterator<Item = (ValidatorIndex, Signed)> + '_ {
+        self.signers().zip(&self.signatures).enumerate().map(|(position, (signer, signature))| {
+            let ballot = self.ballot(position);
+            (signer, Signed { phase: ballot.phase, block: ballot.block, signature: *signature })
+        })
     }
 
     /// What the signers weigh together.

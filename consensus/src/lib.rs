@@ -22,9 +22,9 @@ mod validators;
 mod vote;
 
 #[cfg(test)]
-mod planted;
-#[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod testing;
 

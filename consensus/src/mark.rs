@@ -113,7 +113,8 @@ impl SignerMark {
         }
         let covered = slot.len() - reader.remaining();
         let digest = reader.take("digest", 32).ok()?;
-        (Sha256::digest(&slot[..covered])[..] == *digest).then_some((Self { sequence, floor, mark: last, kept }, genesis))
+        (Sha256::digest(&slot[..covered])[..] == *digest)
+            .then_some((Self { sequence, floor, mark: last, kept }, genesis))
     }
 
     /// Reads both slots; the newer one counts.

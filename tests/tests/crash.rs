@@ -21,8 +21,8 @@ use assent_tests::{
     checks,
     cluster::{Cluster, Plan},
     damage::{self, At, Slots},
-    load::{self, Load},
     dice::{Dice, Soak},
+    load::{self, Load},
     votes::{self, Electorate, Lives},
     wait,
 };

@@ -31,10 +31,25 @@ impl Core {
 
     /// SPEC rule C: a certificate comes in; refused whole unless all of it verifies.
     pub(super) fn on_certificate(&mut self, certificate: Certificate) {
-        if self.is_news(&certificate) && self.verify(&certificate) {
-            self.recognise_signature(&certificate);
-            self.adopt(certificate);
+        let news = self.is_news(&certificate);
+        if (news || self.is_rival(&certificate)) && self.verify(&certificate) {
+            self.accuse_signers(&certificate);
+            if news {
+                self.recognise_signature(&certificate);
+                self.adopt(certificate);
+            }
         }
+    }
+
+    /// SPEC rule E4: a certificate for another block than the one that we have for its view and phase. Only a third of
+    /// the weight that signed both can make one; it proves who they are.
+    fn is_rival(&self, certificate: &Certificate) -> bool {
+        let known = self.views.get(&certificate.view).and_then(|state| match certificate.phase {
+            Phase::Prepare | Phase::Propose => state.prepared.as_ref(),
+            Phase::Commit => state.committed.as_ref(),
+            Phase::ViewChange => None,
+        });
+        known.is_some_and(|known| known.block != certificate.block)
     }
 
     /// SPEC rules T, F1, N: acts on a verified certificate that is new.

@@ -123,16 +123,34 @@ impl Core {
         }
     }
 
-    /// SPEC rule E: looks for a contradiction with what the voter signed before in this view.
+    /// SPEC rules E, E4: looks for a contradiction with what the voter signed before in this view, in votes or in
+    /// certificates.
     fn accuse_contradiction(&mut self, vote: &Vote) {
         let ballot = vote.ballot;
-        let Some(state) = self.views.get(&ballot.view) else { return };
-        let signed = |v: &Vote| Signed { phase: v.ballot.phase, block: v.ballot.block, signature: v.signature };
-        let before = [&state.prepares, &state.commits, &state.view_changes];
-        let found = before
+        let signed = Signed { phase: ballot.phase, block: ballot.block, signature: vote.signature };
+        self.accuse_signed(ballot.view, vote.voter, signed);
+    }
+
+    /// SPEC rule E4: the signatures of a verified certificate accuse like votes.
+    pub(super) fn accuse_signers(&mut self, certificate: &Certificate) {
+        for (signer, signed) in certificate.signed() {
+            self.accuse_signed(certificate.view, signer, signed);
+        }
+    }
+
+    fn accuse_signed(&mut self, view: View, signer: ValidatorIndex, signed: Signed) {
+        let Some(state) = self.views.get(&view) else { return };
+        let epoch = self.config.set.epoch();
+        let votes = [&state.prepares, &state.commits, &state.view_changes];
+        let as_signed = |v: &Vote| Signed { phase: v.ballot.phase, block: v.ballot.block, signature: v.signature };
+        let in_votes = votes.into_iter().filter_map(|votes| votes.get(&signer)).map(as_signed);
+        let certificates = [&state.prepared, &state.committed, &state.skipped];
+        let in_certificates = certificates
             .into_iter()
-            .filter_map(|votes| votes.get(&vote.voter))
-            .find_map(|earlier| Evidence::of(ballot.epoch, ballot.view, vote.voter, signed(earlier), signed(vote)));
+            .flatten()
+            .filter_map(|certificate| certificate.signed().find(|(who, _)| *who == signer).map(|(_, signed)| signed));
+        let found =
+            in_votes.chain(in_certificates).find_map(|earlier| Evidence::of(epoch, view, signer, earlier, signed));
         if let Some(evidence) = found {
             self.accuse(evidence);
         }

@@ -39,6 +39,8 @@ pub trait Application: Debug {
     fn genesis(&self) -> (BlockInfo, u64);
     /// Reads a block without judging it: what it says of itself, and its header.
     fn read(&self, payload: &[u8]) -> Option<(BlockInfo, Arc<[u8]>)>;
+    /// The hash of the block with this header.
+    fn header_hash(&self, header: &[u8]) -> Hash;
     /// Forgets everything but these final blocks, which begin above genesis.
     fn reopen(&mut self, blocks: &[Arc<FinalBlock>]);
     /// The first so many transactions of the run are known here.
@@ -209,6 +211,10 @@ impl Application for Ledger {
 
     fn read(&self, payload: &[u8]) -> Option<(BlockInfo, Arc<[u8]>)> {
         read_block(payload)
+    }
+
+    fn header_hash(&self, header: &[u8]) -> Hash {
+        sha256(header)
     }
 
     fn reopen(&mut self, blocks: &[Arc<FinalBlock>]) {

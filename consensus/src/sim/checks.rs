@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::application::FinalBlock;
-use crate::{Ballot, Evidence, Hash, Message, ValidatorIndex, ValidatorSet, View};
+use crate::{Ballot, Evidence, Hash, Message, ValidatorIndex, ValidatorSet, View, is_quorum};
 
 /// The observer of a run.
 #[derive(Debug, Default)]
@@ -61,6 +61,10 @@ impl Checks {
         }
         if let Err(error) = certificate.verify(set, genesis) {
             self.fail(format!("the certificate of final block {}: {error}", info.hash));
+        }
+        let weight: u128 = certificate.signers().map(|signer| u128::from(set.weight(signer).0)).sum();
+        if !is_quorum(weight, u128::from(set.total().0)) {
+            self.fail(format!("{weight} of {} made block {} final", set.total(), info.hash));
         }
         let position = usize::try_from(info.height.0.saturating_sub(1)).unwrap_or(usize::MAX);
         match self.finals.get(position) {

@@ -35,6 +35,8 @@ pub(super) struct Disk {
     /// The file of the mark, if there is one: as written, and as synced.
     mark_file: Option<Vec<u8>>,
     durable_mark: Option<Vec<u8>>,
+    /// What was signed and not synced yet.
+    unsynced: Vec<Ballot>,
     signed: bool,
     /// A sync was begun and may have come half-way.
     syncing: bool,
@@ -63,6 +65,7 @@ impl Disk {
             mark: SignerMark::new(),
             mark_file: None,
             durable_mark: None,
+            unsynced: Vec::new(),
             signed: false,
             syncing: false,
             chain: Vec::new(),
@@ -87,6 +90,7 @@ impl Disk {
         let allowed = self.mark.allows(&ballot);
         if allowed {
             self.mark.signed(ballot, signature);
+            self.unsynced.push(ballot);
             self.signed = true;
         }
         allowed
@@ -96,6 +100,11 @@ impl Disk {
         let (offset, bytes) = self.mark.next_slot(&self.genesis);
         let file = self.mark_file.get_or_insert_with(|| vec![0; 2 * SLOT_BYTES]);
         file[offset..offset + SLOT_BYTES].copy_from_slice(&bytes);
+    }
+
+    /// Whether a crash could still make this ballot forgotten.
+    pub(super) fn may_forget(&self, ballot: &Ballot) -> bool {
+        self.unsynced.contains(ballot)
     }
 
     /// Begins a sync; it is done with [`Self::synced`]. False when there is nothing to sync.
@@ -112,6 +121,7 @@ impl Disk {
         segment.durable = segment.bytes.len();
         self.durable_mark.clone_from(&self.mark_file);
         self.mark.floor = self.mark.mark;
+        self.unsynced.clear();
         (self.signed, self.syncing) = (false, false);
     }
 
@@ -160,6 +170,7 @@ impl Disk {
     pub(super) fn crash(&mut self, rng: &mut Rng, counts: &mut Counts) {
         let syncing = std::mem::take(&mut self.syncing);
         self.signed = false;
+        self.unsynced.clear();
         let log_kept = self.segments.iter_mut().map(|segment| tear(segment, rng, counts)).last().unwrap_or(true);
         let mark_kept = if syncing { self.tear_mark(rng, counts) } else { self.mark_file == self.durable_mark };
         self.mark_file.clone_from(&self.durable_mark);

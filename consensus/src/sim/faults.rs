@@ -103,15 +103,15 @@ pub(super) fn cast(faults: &Faults, set: &ValidatorSet, rng: &mut Rng) -> Cast {
     let mut left = u128::from(set.total().0);
     let mut spare = |who: ValidatorIndex| {
         let rest = left - u128::from(set.weight(who).0);
-        let can = set.is_quorum(rest);
+        // The observer does not ask the set, whose arithmetic it observes.
+        let can = crate::is_quorum(rest, u128::from(set.total().0));
         if can {
             left = rest;
         }
         can
     };
-    let forgets = |planned: &(FaultKind, u32)| {
-        matches!(planned.0, FaultKind::Wiped | FaultKind::RolledBack | FaultKind::BitFlip)
-    };
+    let forgets =
+        |planned: &(FaultKind, u32)| matches!(planned.0, FaultKind::Wiped | FaultKind::RolledBack | FaultKind::BitFlip);
     let forgetful = faults.random.iter().any(forgets);
     let mut cast = Cast::default();
     for who in order {
@@ -178,8 +178,12 @@ impl Draw {
             FaultKind::DiskFull => self.one(plan, for_ms, Fault::CrashIn(node, 0)),
             FaultKind::DiskSlow => self.one(plan, for_ms, Fault::SlowDisk(node, rng.between(50, 800))),
             FaultKind::Paused => self.one(plan, for_ms, Fault::Pause(node)),
-            FaultKind::ClockAhead => self.one(plan, for_ms, Fault::Clock(node, i64::try_from(rng.below(600_000)).unwrap_or(0))),
-            FaultKind::ClockBack => self.one(plan, for_ms, Fault::Clock(node, -i64::try_from(rng.below(600_000)).unwrap_or(0))),
+            FaultKind::ClockAhead => {
+                self.one(plan, for_ms, Fault::Clock(node, i64::try_from(rng.below(600_000)).unwrap_or(0)))
+            }
+            FaultKind::ClockBack => {
+                self.one(plan, for_ms, Fault::Clock(node, -i64::try_from(rng.below(600_000)).unwrap_or(0)))
+            }
             FaultKind::ClockDrift => {
                 let millionths = i64::try_from(rng.below(400_000)).unwrap_or(0) - 200_000;
                 self.one(plan, for_ms, Fault::Drift(node, millionths));

@@ -26,8 +26,8 @@ mod scenario;
 mod tests;
 mod trace;
 mod trouble;
-mod watch;
 pub mod twins;
+mod watch;
 
 pub use application::{Application, Built, FinalBlock, Ledger};
 pub use byzantine::Kind as Byzantine;

@@ -12,7 +12,7 @@ use super::rng::Rng;
 use crate::core::{Build, Config, Core, Divergence, Input, Memory0, Output, Standing, Timer, Timing};
 use crate::{
     Ballot, BlockInfo, Certificate, Evidence, Hash, Message, Phase, Proposal, Record, Signature, ValidatorIndex,
-    ValidatorSet, View,
+    ValidatorSet, View, Vote,
 };
 
 /// What a node does to the world around it.
@@ -259,7 +259,22 @@ impl Node {
         }
     }
 
+    /// SPEC rule D1: nothing leaves that a crash could make this node contradict.
+    fn check_durable(&self, message: &Message, effects: &mut Vec<Effect>) {
+        let ballot = match message {
+            Message::Vote(vote) => vote.ballot,
+            Message::Propose(proposal) => proposal.ballot(),
+            _ => return,
+        };
+        if self.disk.may_forget(&ballot) {
+            effects.push(Effect::Broken(format!("{ballot:?} leaves before it is durable")));
+        }
+    }
+
     fn release(&mut self, output: Output, effects: &mut Vec<Effect>) {
+        if let Output::Broadcast(message) | Output::Send(_, message) = &output {
+            self.check_durable(message, effects);
+        }
         match output {
             Output::Broadcast(message) => effects.push(Effect::Send(None, message)),
             Output::Send(to, message) => effects.push(Effect::Send(Some(to), message)),
@@ -293,33 +308,57 @@ impl Node {
         effects.push(Effect::Final(block));
     }
 
-    /// Block sync brought a block. Its certificate and its place are verified, as the node does it; a block that fails is
-    /// dropped with the rest of its answer.
+    /// Block sync brought an answer: blocks upon the head, each with a certificate that holds, the last one with a commit
+    /// certificate. Otherwise nothing of it is believed.
     pub(super) fn import(
         &mut self,
-        block: &Arc<FinalBlock>,
+        blocks: &[Arc<FinalBlock>],
         shared: &Shared,
         now_ms: u64,
         effects: &mut Vec<Effect>,
-    ) -> bool {
-        let (head, info) = (self.head(), block.info);
-        if self.core.is_none() || info.height <= head.height {
-            return true;
+    ) {
+        let head = self.head();
+        let above = blocks.iter().skip_while(|block| block.info.height <= head.height);
+        let mut before = head;
+        for block in above.clone() {
+            if !self.is_sound(block, &before, shared) {
+                return;
+            }
+            before = block.info;
         }
+        if blocks.last().is_none_or(|block| block.certificate.phase != Phase::Commit) {
+            return;
+        }
+        for block in above {
+            // The blocks before it may have brought consensus beyond it.
+            if self.core.is_some() && block.info.height > self.head().height {
+                self.append_final(block.clone(), effects);
+                let certificate = block.certificate.clone();
+                self.process(Input::Synced { block: block.info, certificate }, shared, now_ms, effects);
+            }
+        }
+    }
+
+    fn is_sound(&self, block: &FinalBlock, before: &BlockInfo, shared: &Shared) -> bool {
+        let info = block.info;
         let read = self.application.read(&block.payload);
-        let sound = info.parent == head.hash
-            && info.height == head.height.next()
+        info.parent == before.hash
+            && info.height == before.height.next()
             && read.is_some_and(|(claimed, _)| claimed == info)
             && block.certificate.block == info.hash
             && block.certificate.view == info.view
             && block.certificate.phase != Phase::ViewChange
-            && block.certificate.verify(&shared.set, &shared.genesis).is_ok();
-        if sound {
-            self.append_final(block.clone(), effects);
-            let certificate = block.certificate.clone();
-            self.process(Input::Synced { block: info, certificate }, shared, now_ms, effects);
+            && block.certificate.verify(&shared.set, &shared.genesis).is_ok()
+    }
+
+    /// SPEC rule V4: a ViewChange that names a block carries the header with that hash. The driver looks.
+    pub(super) fn names_its_header(&self, message: &Message) -> bool {
+        match message {
+            Message::Vote(Vote { ballot, named: Some(named), .. }) => {
+                self.application.header_hash(&named.header) == ballot.block
+            }
+            _ => true,
         }
-        sound
     }
 
     /// Whether an empty block upon `parent` is due now; if it is later, a look is taken then.

@@ -42,7 +42,7 @@ pub struct Report {
     pub virtual_ms: u64,
     /// How long after the end of the faults every working validator had a new final block.
     pub recovery_ms: Option<u64>,
-    /// Within how many views.
+    /// How many views after the end of the faults the first new final block came.
     pub recovery_views: Option<u64>,
     /// Events that were played.
     pub events: u64,

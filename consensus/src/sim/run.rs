@@ -192,7 +192,7 @@ impl<'a> World<'a> {
     fn begin(&mut self) {
         for node in 0..self.nodes.len() {
             let index = self.nodes[node].index;
-            self.nodes[node].accepted = self.cast.twin == Some(index);
+            self.nodes[node].accepted = self.checks.is_byzantine(index);
             if self.cast.dead.contains(&index) {
                 self.counts.did(FaultKind::Dead);
                 continue;
@@ -275,7 +275,7 @@ impl<'a> World<'a> {
             }
             Event::Blocks(blocks) => {
                 self.trace.line(self.now, node, Moment::Synced(blocks.len() as u64));
-                let _ = blocks.iter().all(|block| here.import(block, shared, now, &mut effects));
+                here.import(&blocks, shared, now, &mut effects);
             }
             Event::ByzantineTick => {
                 self.as_byzantine(node, |behaviour, puppet| behaviour.ticks(puppet));
@@ -292,7 +292,7 @@ impl<'a> World<'a> {
         }
         self.messages += 1;
         let heard = self.as_byzantine(node, |behaviour, puppet| behaviour.hears(puppet, from, message));
-        if heard == Some(false) {
+        if heard == Some(false) || !self.nodes[node].names_its_header(message) {
             return;
         }
         let (now, mut effects) = (self.machines[node].clock_ms(self.now), Vec::new());
@@ -318,6 +318,7 @@ impl<'a> World<'a> {
             now_ms: self.now / MS,
             view: self.nodes[node].view(),
             colluders: &self.cast.byzantine,
+            application: &*self.nodes[node].application,
             signer: &signer,
             rng: &mut self.rng,
             outbox: Vec::new(),
@@ -345,7 +346,10 @@ impl<'a> World<'a> {
                 Effect::Validate(proposal) => self.work(node, Event::Validated(Box::new(proposal))),
                 Effect::Construct(build) => self.work(node, Event::Built(build)),
                 Effect::Send(to, message) => self.send(node, to, message),
-                Effect::Entered(view) => self.trace.line(self.now, node, Moment::Entered(view)),
+                Effect::Entered(view) => {
+                    self.recovery.highest = self.recovery.highest.max(view.0);
+                    self.trace.line(self.now, node, Moment::Entered(view));
+                }
                 Effect::Skipped(view) => drop(self.checks.skipped.insert(view)),
                 Effect::Signed(ballot, signature) => {
                     self.trace.bytes(&signature.0);
@@ -417,7 +421,11 @@ impl<'a> World<'a> {
                 let heard = if copy.garbled { self.garble(node, &heard) } else { Some(heard) };
                 let connection = self.network.connection(from, node);
                 if let Some(message) = heard {
-                    self.push(copy.at - self.now, node, Event::Deliver { from: index, sender: from, connection, message });
+                    self.push(
+                        copy.at - self.now,
+                        node,
+                        Event::Deliver { from: index, sender: from, connection, message },
+                    );
                 }
             }
             if self.number.is_multiple_of(8) {

@@ -81,7 +81,7 @@ pub struct Scenario {
     /// Within how long after the faults every working honest validator must have a new final block, and then always
     /// another one.
     pub recovery_ms: u64,
-    /// Within how many views after the faults every working honest validator must have a new final block.
+    /// Within how many views after the faults there must be a new final block.
     pub recovery_views: u64,
     /// Whether signatures are ed25519, in place of ideal ones.
     pub real_signatures: bool,
@@ -112,7 +112,13 @@ impl Scenario {
         }
     }
 
-    fn with(name: &'static str, for_ms: u64, random: &[(FaultKind, u32)], recovery_ms: u64, recovery_views: u64) -> Self {
+    fn with(
+        name: &'static str,
+        for_ms: u64,
+        random: &[(FaultKind, u32)],
+        recovery_ms: u64,
+        recovery_views: u64,
+    ) -> Self {
         let faults = Faults { for_ms, random: random.to_vec(), ..Faults::default() };
         Self { name, faults, recovery_ms, recovery_views, ..Self::calm() }
     }
@@ -246,10 +252,13 @@ impl Scenario {
         ]
     }
 
-    /// The scenario of this name; `random` is another one for each seed.
+    /// The scenario of this name, or of a Byzantine behaviour; `random` is another one for each seed.
     #[must_use]
     pub fn named(name: &str, seed: u64) -> Option<Self> {
-        let found = || Self::all().into_iter().find(|scenario| scenario.name == name);
-        if name == "random" { Some(Self::random(seed)) } else { found() }
+        if name == "random" {
+            return Some(Self::random(seed));
+        }
+        let byzantine = || byzantine::Kind::from_name(name).map(byzantine::Kind::scenario);
+        Self::all().into_iter().find(|scenario| scenario.name == name).or_else(byzantine)
     }
 }

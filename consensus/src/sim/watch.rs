@@ -25,11 +25,15 @@ const LAST_TO_VOTE: u64 = 200;
 pub(super) struct Recovery {
     /// When the faults ended, the highest final block then, and the highest view.
     pub(super) healed: Option<(u64, u64, u64)>,
-    /// How long it took until everybody was beyond, and how many views.
-    took: Option<(u64, u64)>,
+    /// How long it took until everybody was beyond.
+    took: Option<u64>,
+    /// How many views it took until the first new block was final.
+    views: Option<u64>,
     /// The lowest height of the working validators, and since when.
     lowest: u64,
     since: u64,
+    /// The highest view that anybody was in.
+    pub(super) highest: u64,
     /// The goal is reached.
     pub(super) over: bool,
 }
@@ -72,6 +76,9 @@ impl World<'_> {
         self.trace.line(self.now, node, Moment::Final(info.height, info.hash));
         if info.height.0 > self.checks.height() {
             let proposer = self.shared.set.leader(info.view);
+            if let Some((_, _, view)) = self.recovery.healed {
+                self.recovery.views.get_or_insert(info.view.0.saturating_sub(view));
+            }
             self.blocks.push(BlockMoment { at_us: self.now, height: info.height.0, view: info.view.0, proposer });
         }
         self.checks.finalised(block, &self.shared.set, &self.shared.genesis);
@@ -79,8 +86,7 @@ impl World<'_> {
     }
 
     pub(super) fn healed(&mut self) {
-        let view = self.nodes.iter().map(Node::view).max().unwrap_or_default();
-        self.recovery.healed = Some((self.now, self.checks.height(), view.0));
+        self.recovery.healed = Some((self.now, self.checks.height(), self.recovery.highest));
         self.recovery.since = self.now;
     }
 
@@ -98,14 +104,13 @@ impl World<'_> {
 
     /// Progress after the faults.
     fn watch(&mut self) {
-        let Some((healed, reached, view)) = self.recovery.healed else { return };
+        let Some((healed, reached, _)) = self.recovery.healed else { return };
         let lowest = self.working().map(|node| node.disk.height()).min().unwrap_or(0);
         if lowest > self.recovery.lowest {
             (self.recovery.lowest, self.recovery.since) = (lowest, self.now);
         }
         if lowest > reached && self.recovery.took.is_none() {
-            let now = self.working().map(Node::view).max().unwrap_or_default();
-            self.recovery.took = Some((self.now - healed, now.0.saturating_sub(view)));
+            self.recovery.took = Some(self.now - healed);
         }
         let Goal::Heights(heights) = self.scenario.goal else { return };
         self.must_progress(healed, heights.max(reached));
@@ -116,7 +121,7 @@ impl World<'_> {
 
     fn must_progress(&mut self, healed: u64, heights: u64) {
         let waited = self.now.saturating_sub(self.recovery.since.max(healed));
-        let views = self.recovery.took.map_or(0, |(_, views)| views);
+        let views = self.recovery.views.unwrap_or(0);
         let what = if self.recovery.lowest > heights + LAST_TO_VOTE {
             format!("somebody does not vote: {} blocks later", LAST_TO_VOTE)
         } else if waited > self.scenario.recovery_ms * MS {
@@ -140,7 +145,6 @@ impl World<'_> {
     }
 
     pub(super) fn report(self, seed: u64) -> Report {
-        let took = self.recovery.took;
         Report {
             scenario: self.scenario.name,
             seed,
@@ -150,8 +154,8 @@ impl World<'_> {
             blocks: self.blocks,
             view_changes: self.checks.skipped.len() as u64,
             virtual_ms: self.now / MS,
-            recovery_ms: took.map(|(us, _)| us / MS),
-            recovery_views: took.map(|(_, views)| views),
+            recovery_ms: self.recovery.took.map(|us| us / MS),
+            recovery_views: self.recovery.views,
             events: self.events,
             messages: self.messages,
             crashes: self.crashes,

@@ -198,3 +198,32 @@ fn rule_e3_anothers_accusation_is_believed_when_it_verifies_within_the_window() 
     };
     assert_eq!(bench.message(0, Message::Evidence(forged)), []);
 }
+
+#[test]
+fn rule_e4_signatures_in_certificates_accuse_like_votes() {
+    // A vote, and a certificate with another word of the same voter.
+    let mut bench = Bench::new(3);
+    bench.vote(0, ViewChange, 1, 0);
+    let accused = |outputs: &[Output]| evidence(outputs).iter().map(|e| e.validator().0).collect::<Vec<_>>();
+    let certificate = bench.net.certificate(Commit, 1, 1, &[0, 1, 2]);
+    assert_eq!(accused(&bench.certificate(certificate)), [0]);
+    // A certificate, and then a vote.
+    let mut bench = Bench::new(3);
+    let certificate = bench.net.certificate(Prepare, 1, 1, &[0, 1, 2]);
+    assert_eq!(accused(&bench.certificate(certificate)), [0u16; 0]);
+    assert_eq!(accused(&bench.vote(1, Prepare, 1, 2)), [1]);
+    // Two certificates for one view and phase: whoever signed both is named, and the second changes nothing else.
+    let mut bench = Bench::new(3);
+    let (first, rival) =
+        (bench.net.certificate(Prepare, 1, 1, &[0, 1, 2]), bench.net.certificate(Prepare, 1, 2, &[0, 1, 3]));
+    bench.certificate(first.clone());
+    let outputs = bench.certificate(rival.clone());
+    assert_eq!(accused(&outputs), [0, 1]);
+    assert!(signs(&outputs).is_empty());
+    assert_eq!(accused(&bench.certificate(rival)), [0u16; 0], "once");
+    // A view that was committed and skipped.
+    let mut bench = Bench::new(3);
+    let (committed, skipped) = (bench.net.certificate(Commit, 1, 1, &[0, 1, 2]), bench.net.skip(1, &[0, 2, 3]));
+    bench.certificate(committed);
+    assert_eq!(accused(&bench.certificate(skipped)), [0, 2]);
+}

@@ -40,10 +40,13 @@ impl Behaviour for DuplicateSigner {
     fn hears(&mut self, puppet: &mut Puppet<'_>, _from: ValidatorIndex, message: &Message) -> bool {
         self.seen.note(message);
         let Message::Vote(doubled) = message else { return true };
-        if doubled.ballot.mark() <= self.last || doubled.ballot.view < puppet.view {
+        if puppet.set.get(doubled.voter).is_none()
+            || doubled.ballot.mark() <= self.last
+            || doubled.ballot.view < puppet.view
+        {
             return true;
         }
-        let votes = self.seen.tally(&doubled.ballot);
+        let votes = self.seen.tally(puppet.set, &doubled.ballot);
         if votes.is_empty() || is_quorum(puppet.set, &votes) {
             return true;
         }

@@ -37,7 +37,7 @@ impl Behaviour for PaddedCertificate {
         if vote.ballot.mark() <= self.last || vote.ballot.view.next() < puppet.view {
             return true;
         }
-        let votes = with_colluders(puppet, &vote.ballot, self.seen.tally(&vote.ballot));
+        let votes = with_colluders(puppet, &vote.ballot, self.seen.tally(puppet.set, &vote.ballot));
         if let Some(certificate) = padded(puppet, vote.ballot, &votes) {
             self.last = vote.ballot.mark();
             puppet.did();

@@ -70,11 +70,13 @@ impl Seen {
     }
 
     /// The votes for a ballot, one for each voter, in validator order. For a ViewChange, whatever block they name.
-    pub(super) fn tally(&self, ballot: &Ballot) -> Vec<Vote> {
+    pub(super) fn tally(&self, set: &ValidatorSet, ballot: &Ballot) -> Vec<Vote> {
         let same = |vote: &&Vote| {
             let of = vote.ballot;
             let block = ballot.phase == Phase::ViewChange || of.block == ballot.block;
-            block && of.view == ballot.view && of.phase == ballot.phase && of.epoch == ballot.epoch
+            // Some were garbled on their way.
+            let member = set.get(vote.voter).is_some();
+            member && block && of.view == ballot.view && of.phase == ballot.phase && of.epoch == ballot.epoch
         };
         let by_voter: BTreeMap<ValidatorIndex, &Vote> =
             self.votes.iter().filter(same).map(|vote| (vote.voter, vote)).collect();
@@ -117,7 +119,7 @@ mod tests {
             seen.note(&Message::Vote(net.vote(1, Phase::Prepare, view, 8)));
         }
         assert_eq!((seen.votes.len(), seen.skipped.len(), seen.certificates.len()), (MANY, FEW, FEW));
-        let votes = seen.tally(&Network::ballot(Phase::Prepare, 200, 7));
+        let votes = seen.tally(&net.set, &Network::ballot(Phase::Prepare, 200, 7));
         assert_eq!(votes.iter().map(|vote| vote.voter.0).collect::<Vec<_>>(), [0, 2]);
         assert!(!is_quorum(&net.set, &votes));
     }

@@ -34,7 +34,7 @@ impl Behaviour for SelectiveRelay {
         if ballot.phase != Phase::Commit || ballot.view <= self.last {
             return true;
         }
-        let votes = with_colluders(puppet, &ballot, self.seen.tally(&ballot));
+        let votes = with_colluders(puppet, &ballot, self.seen.tally(puppet.set, &ballot));
         if is_quorum(puppet.set, &votes)
             && let Some(chosen) = puppet.victim()
         {

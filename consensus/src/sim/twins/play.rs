@@ -115,6 +115,8 @@ pub(super) struct World {
     checks: Checks,
     messages: u64,
     recovery: u64,
+    /// The final blocks by height, each with the best certificate that anybody had for it: what block sync serves.
+    chain: BTreeMap<u64, (BlockInfo, Certificate)>,
 }
 
 impl World {
@@ -131,6 +133,7 @@ impl World {
             checks: Checks::default(),
             messages: 0,
             recovery: 0,
+            chain: BTreeMap::new(),
         };
         for at in 0..world.instances.len() {
             world.step(setup, at, Input::Start);
@@ -198,8 +201,30 @@ impl World {
             }
             self.recovery += 1;
             self.turn(setup, true);
+            self.sync(setup);
         }
         self.checks.settle(setup);
+    }
+
+    /// Block sync: who is behind gets the final blocks up to the last one with a commit certificate.
+    fn sync(&mut self, setup: &Setup) {
+        let proven = self.chain.iter().rev().find(|(_, (_, certificate))| certificate.phase == Phase::Commit);
+        let Some(top) = proven.map(|(height, _)| *height) else { return };
+        for at in 0..self.instances.len() {
+            while !self.instances[at].silent && self.instances[at].head.height.0 < top {
+                let next = self.instances[at].head.height.0 + 1;
+                let Some((block, certificate)) = self.chain.get(&next).cloned() else { break };
+                let instance = &mut self.instances[at];
+                if block.parent != instance.head.hash {
+                    let (height, name) = (block.height, setup.name(at));
+                    return self.checks.fail(format!("disagreement: {name} cannot follow at height {height}"));
+                }
+                instance.head = block;
+                instance.blocks.insert(block.hash, block.height);
+                self.step(setup, at, Input::Synced { block, certificate });
+            }
+        }
+        self.drain(setup);
     }
 
     fn silence(&mut self, setup: &Setup, after: After) {
@@ -340,6 +365,10 @@ impl World {
                 self.checks.fail(format!("{name}: final block {} does not follow {}", block.hash, head.hash));
             }
             self.checks.made_final(setup, block, certificate);
+            let known = self.chain.get(&block.height.0);
+            if known.is_none_or(|(_, known)| known.phase != Phase::Commit) {
+                self.chain.insert(block.height.0, (*block, certificate.clone()));
+            }
         }
     }
 }
