@@ -30,9 +30,6 @@ pub const RECORD_OVERHEAD: usize = 4 + 4 + 32;
 /// Longest payload: the longest message, and the kind.
 const MAX_RECORD_BYTES: usize = MAX_MESSAGE_BYTES + 64;
 
-/// Most bytes that are hashed in search of records behind a torn place.
-const MAX_HASHED_BYTES: usize = 256 * 1024 * 1024;
-
 const CORE: u8 = 1;
 const TIP: u8 = 2;
 
@@ -81,8 +78,6 @@ pub struct Replay {
     pub length: u64,
     /// Bytes behind them, which are cut off.
     pub torn_bytes: u64,
-    /// Whole records stand behind the torn place: a crash may do that to what was not synced, and damage to anything.
-    pub records_lost: bool,
 }
 
 /// The beginning of a segment.
@@ -165,28 +160,7 @@ pub fn read(bytes: &[u8], number: u64, genesis: &Hash) -> Result<Replay, LogErro
     }
     replay.length = at as u64;
     replay.torn_bytes = (bytes.len() - at) as u64;
-    replay.records_lost = record_follows(&bytes[at..], number, at);
     Ok(replay)
-}
-
-/// Whether a whole record stands somewhere behind a torn place. What a block carries may look like many beginnings of
-/// records: when too much had to be hashed to tell, it counts as one.
-fn record_follows(torn: &[u8], number: u64, offset: usize) -> bool {
-    let mut budget = MAX_HASHED_BYTES;
-    for at in 1..torn.len() {
-        let Some((length, _)) = torn[at..].strip_prefix(RECORD).and_then(<[u8]>::split_first_chunk::<4>) else {
-            continue;
-        };
-        let claimed = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        if claimed > torn.len() - at {
-            continue;
-        }
-        budget = budget.saturating_sub(claimed);
-        if budget == 0 || frame_at(&torn[at..], number, (offset + at) as u64).is_some() {
-            return true;
-        }
-    }
-    false
 }
 
 fn check_header(bytes: &[u8], number: u64, genesis: &Hash) -> Result<(), LogError> {
@@ -213,17 +187,12 @@ fn check_header(bytes: &[u8], number: u64, genesis: &Hash) -> Result<(), LogErro
 
 /// The payload of the record at an offset of a segment, if one is there.
 fn record_at(bytes: &[u8], number: u64, at: usize) -> Option<&[u8]> {
-    frame_at(bytes.get(at..)?, number, at as u64)
-}
-
-/// The payload of the record at the beginning of these bytes, which stand at an offset.
-fn frame_at(bytes: &[u8], number: u64, offset: u64) -> Option<&[u8]> {
-    let rest = bytes.strip_prefix(RECORD)?;
+    let rest = bytes.get(at..)?.strip_prefix(RECORD)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_RECORD_BYTES)?;
     let (claimed, rest) = rest.split_first_chunk::<32>()?;
     let payload = rest.get(..length)?;
-    (digest(number, offset, &[payload]) == *claimed).then_some(payload)
+    (digest(number, at as u64, &[payload]) == *claimed).then_some(payload)
 }
 
 #[cfg(test)]
@@ -247,7 +216,7 @@ mod tests {
         let bytes = filled(&[b"one", b"two"]);
         let replay = read(&bytes, 3, &GENESIS).unwrap();
         assert_eq!(replay.records, [b"kept".to_vec(), b"one".to_vec(), b"two".to_vec()]);
-        assert_eq!((replay.tip, replay.torn_bytes, replay.records_lost), (Some((View(9), 2)), 0, false));
+        assert_eq!((replay.tip, replay.torn_bytes), (Some((View(9), 2)), 0));
         assert_eq!(replay.length, bytes.len() as u64);
     }
 
@@ -262,24 +231,12 @@ mod tests {
             let replay = read(&damaged, 3, &GENESIS).unwrap();
             let whole = 1 + usize::from(at >= first + sizes[0]) + usize::from(at >= first + sizes[0] + sizes[1]);
             assert_eq!(replay.records.len(), whole, "flipped at {at}");
-            assert_eq!(replay.records_lost, whole < 3, "flipped at {at}");
         }
         for at in 0..first {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
             assert!(read(&damaged, 3, &GENESIS).is_err(), "flipped at {at}");
         }
-    }
-
-    #[test]
-    fn a_torn_tail_that_looks_like_a_thousand_records_is_read_in_no_time() {
-        let mut bytes = filled(&[b"one"]);
-        let claims = [&RECORD[..], &(8 * 1024 * 1024u32).to_be_bytes()].concat();
-        let forged: Vec<u8> = claims.iter().copied().cycle().take(16 * 1024 * 1024).collect();
-        bytes.extend(forged);
-        let replay = read(&bytes, 3, &GENESIS).unwrap();
-        assert_eq!(replay.records.len(), 2);
-        assert!(replay.records_lost, "more than was worth hashing");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Both are synced at the same time, so a crash may leave either one step behind. The mark's floor tells how far the
 //! log was durable for certain: a log that ends below it has lost votes, by damage or because it is an older copy. Above
-//! the floor nothing was promised, so whatever is missing there is a torn tail.
+//! the floor nothing was promised, so whatever is missing there is a torn tail. Without a mark the validator does not know
+//! what it signed, whatever its log says, and abstains.
 
 use crate::core::Memory0;
 use crate::log::Replay;
@@ -35,16 +36,6 @@ pub enum RecoveryError {
         /// What must be in it.
         floor: (View, u8),
     },
-    /// Damage, and no mark that tells whether votes were lost.
-    #[error(
-        "the consensus log is damaged at byte {at}: whole records follow, and there is no signer's mark that tells \
-         whether votes are lost. Restore the file; or remove the whole data folder, and the node will join again and \
-         abstain until that is safe"
-    )]
-    Damaged {
-        /// Offset of the first record that cannot be read.
-        at: u64,
-    },
 }
 
 /// The highest ballot of a validator in its log.
@@ -70,10 +61,10 @@ pub fn recover(
     set: &ValidatorSet,
 ) -> Result<Recovered, RecoveryError> {
     let tip = tip(replay, records, me, set);
-    match found {
-        Some(found) if tip < found.floor => return Err(RecoveryError::LogBehindSigner { tip, floor: found.floor }),
-        None if replay.records_lost => return Err(RecoveryError::Damaged { at: replay.length }),
-        _ => {}
+    if let Some(found) = found
+        && tip < found.floor
+    {
+        return Err(RecoveryError::LogBehindSigner { tip, floor: found.floor });
     }
     let mark = found.map_or((View(0), 0), |found| found.mark).max(tip);
     let memory = if found.is_some() { Memory0::Mark(mark.0, mark.1) } else { Memory0::Lost };
@@ -105,21 +96,15 @@ mod tests {
         let net = Network::new(&[1, 1, 1, 1]);
         let records =
             vec![Record::Vote(net.vote(1, Phase::Prepare, 5, 1)), Record::Vote(net.vote(2, Phase::Commit, 9, 1))];
-        let recover = |found: Option<&SignerMark>, lost| {
-            let replay = Replay { records_lost: lost, length: 77, ..Replay::default() };
-            recover(found, &replay, &records, ME, &net.set)
-        };
+        let recover = |found: Option<&SignerMark>| recover(found, &Replay::default(), &records, ME, &net.set);
         let reached = mark((5, 1), (5, Phase::Commit));
-        for lost in [false, true] {
-            let recovered = recover(Some(&reached), lost).unwrap();
-            assert_eq!((recovered.memory, recovered.mark), (Memory0::Mark(View(5), 2), (View(5), 2)));
-            assert!(matches!(&recovered.votes[..], [Record::Vote(vote)] if vote.ballot.phase == Phase::Commit));
-        }
+        let recovered = recover(Some(&reached)).unwrap();
+        assert_eq!((recovered.memory, recovered.mark), (Memory0::Mark(View(5), 2), (View(5), 2)));
+        assert!(matches!(&recovered.votes[..], [Record::Vote(vote)] if vote.ballot.phase == Phase::Commit));
         let beyond = mark((5, 2), (6, Phase::Prepare));
         let (tip, floor) = ((View(5), 1), (View(5), 2));
-        assert_eq!(recover(Some(&beyond), false), Err(RecoveryError::LogBehindSigner { tip, floor }));
-        assert_eq!(recover(None, false).unwrap().memory, Memory0::Lost);
-        assert_eq!(recover(None, true), Err(RecoveryError::Damaged { at: 77 }));
+        assert_eq!(recover(Some(&beyond)), Err(RecoveryError::LogBehindSigner { tip, floor }));
+        assert_eq!(recover(None).unwrap().memory, Memory0::Lost);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use assent::config::{Flags, NodeConfig};
 use assent::home::Home;
-use assent::signer::{Mark, Signer, SignerMark};
-use assent::wal::Wal;
+use assent::signer::{Mark, Signer, create_mark, load_mark};
+use assent::wal::{Replay, Wal, WalError};
 use assent_consensus::mutation::mutate;
 use assent_consensus::{Ballot, Epoch, Hash, Phase, View};
 use assent_genesis::SecretKey;
@@ -59,10 +59,15 @@ struct Written {
     records: Vec<Vec<u8>>,
 }
 
+fn open(folder: &Path) -> Result<(Wal, Replay), WalError> {
+    let (wal, replay, ()) = Wal::open(folder, GENESIS, |_| Ok::<(), WalError>(()))?;
+    Ok((wal, replay))
+}
+
 /// A log with these records; a rotated one begins with the first of them.
 fn written(folder: &Path, rotated: bool) -> Written {
     let records = vec![b"first".to_vec(), vec![0xa5; 200], b"\xa5REC\0\0\0\x05again".to_vec(), b"last".to_vec()];
-    let (mut wal, _) = Wal::open(folder, GENESIS).unwrap();
+    let (mut wal, _) = open(folder).unwrap();
     let later = if rotated {
         wal.rotate((View(9), 2), &records[..1]).unwrap();
         &records[1..]
@@ -89,12 +94,12 @@ fn log() -> Check {
         let log = &logs[script.len() % 2];
         fs::write(&log.file, mutate(&corpus, script)).unwrap();
         let looked = Wal::read(folder.path(), GENESIS);
-        let opened = Wal::open(folder.path(), GENESIS).map(|(_, replay)| replay);
+        let opened = open(folder.path()).map(|(_, replay)| replay);
         match (looked, opened) {
             (Ok(Some(looked)), Ok(opened)) => {
                 assert_eq!(looked.replay.records, opened.records);
                 assert!(log.records.starts_with(&opened.records), "{:?}", opened.records);
-                let (_, again) = Wal::open(folder.path(), GENESIS).unwrap();
+                let (_, again) = open(folder.path()).unwrap();
                 assert_eq!((again.records, again.torn_bytes), (opened.records, 0));
             }
             (Err(looked), Err(opened)) => assert_eq!(looked.to_string(), opened.to_string()),
@@ -107,7 +112,7 @@ fn log() -> Check {
 fn mark() -> Check {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("signer.mark");
-    SignerMark::create(folder.path(), GENESIS).unwrap();
+    create_mark(folder.path(), GENESIS).unwrap();
     let mut corpus = vec![fs::read(&path).unwrap()];
     let mut known: Vec<Mark> = vec![(View(0), 0)];
     let mut signer = Signer::open(folder.path(), SecretKey::from_seed(&[7; 32]), GENESIS).unwrap();
@@ -123,7 +128,7 @@ fn mark() -> Check {
     Box::new(move |script| {
         // The folder lives as long as the target.
         fs::write(folder.path().join("signer.mark"), mutate(&corpus, script)).unwrap();
-        match SignerMark::load(folder.path(), GENESIS) {
+        match load_mark(folder.path(), GENESIS) {
             Ok(found) => assert!(known.contains(&found.unwrap().mark)),
             Err(error) => assert!(!error.to_string().is_empty()),
         }

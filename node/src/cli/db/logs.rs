@@ -42,10 +42,8 @@ impl Logs {
     /// Whether the log has everything that the signer's file says it has.
     pub(super) fn compare(&self) -> Result<(), LogError> {
         let tip = self.tip.unwrap_or((View(0), 0));
-        let damage = self.wal.as_ref().filter(|wal| wal.replay.records_lost).map(|wal| wal.replay.length);
-        match (self.mark.as_ref().map(|mark| mark.floor), damage) {
-            (Some(floor), _) if tip < floor => Err(RecoveryError::LogBehindSigner { tip, floor }.into()),
-            (None, Some(at)) => Err(RecoveryError::Damaged { at }.into()),
+        match self.mark.as_ref().map(|mark| mark.floor) {
+            Some(floor) if tip < floor => Err(RecoveryError::LogBehindSigner { tip, floor }.into()),
             _ => Ok(()),
         }
     }
