@@ -42,6 +42,8 @@ const HARNESSES: &[Harness] = &[
     Harness { name: "simulator: crashes", play: crashes, seeds: 60, finds: &[Bug::VoteBeforeSync] },
     Harness { name: "simulator: twins", play: twins, seeds: 60, finds: &[Bug::CertificateOfAnotherBlock] },
     Harness { name: "simulator: chaos", play: chaos, seeds: 30, finds: &[] },
+    Harness { name: "simulator: random, with Byzantine validators", play: random, seeds: 200, finds: &[] },
+    Harness { name: "twins, cuts enumerated", play: crate::sim::twins::hunt, seeds: 300, finds: &[] },
 ];
 
 /// Beside everything that the simulator checks: without faults no view is given up.
@@ -71,6 +73,10 @@ fn twins(seed: u64) -> Option<String> {
 
 fn chaos(seed: u64) -> Option<String> {
     run(&Scenario::chaos(), seed).failure
+}
+
+fn random(seed: u64) -> Option<String> {
+    run(&Scenario::random(seed), seed).failure
 }
 
 /// The first seed with which a harness finds a bug, and what it then says.

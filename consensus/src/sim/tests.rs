@@ -160,3 +160,127 @@ fn thousands_of_heights() {
     let report = play(&scenario, 1..2).remove(0);
     assert!(report.heights >= 2_000 && report.view_changes == 0);
 }
+
+/// Plays the seeds of `random` scenarios on two cores.
+fn play_random(seeds: std::ops::Range<u64>) -> Vec<Report> {
+    let half = |first: u64| seeds.clone().filter(move |seed| seed % 2 == first);
+    let part = |first| half(first).map(|seed| sound(&Scenario::random(seed), seed)).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| part(1));
+        let mut reports = part(0);
+        reports.extend(other.join().unwrap());
+        reports
+    })
+}
+
+fn faults_of(reports: &[Report]) -> Counts {
+    let mut faults = Counts::default();
+    reports.iter().for_each(|report| faults.extend(&report.faults));
+    faults
+}
+
+fn print_faults(faults: &Counts) {
+    let (behaviours, kinds): (Vec<_>, Vec<_>) =
+        faults.iter().partition(|(name, _)| Byzantine::from_name(name).is_some());
+    for (title, list) in [("fault kinds", kinds), ("Byzantine behaviours", behaviours)] {
+        println!("{} {title}:", list.len());
+        list.iter().for_each(|(name, count)| println!("  {count:>12}  {name}"));
+    }
+}
+
+/// The quick share of the sweep: 2,000 seeds of at least 50 heights, in which each kind of fault and each Byzantine
+/// behaviour comes to pass.
+#[test]
+#[allow(clippy::disallowed_types, reason = "it says how long it took")]
+fn two_thousand_seeds_of_fifty_heights() {
+    let started = std::time::Instant::now();
+    let reports = play_random(0..2_000);
+    let took = started.elapsed();
+    let simulated = sum(&reports, |report| report.virtual_ms);
+    println!(
+        "{} seeds, {} heights, {} s simulated in {took:?} on two threads; worst recovery {} ms, {:?} views",
+        reports.len(),
+        sum(&reports, |report| report.heights),
+        simulated / 1000,
+        worst_recovery(&reports),
+        reports.iter().filter_map(|report| report.recovery_views).max(),
+    );
+    let faults = faults_of(&reports);
+    print_faults(&faults);
+    assert!(reports.iter().all(|report| report.heights >= 50));
+    for name in FaultKind::ALL.iter().map(|kind| kind.name()).chain(Byzantine::ALL.iter().map(|kind| kind.name())) {
+        assert!(faults.of(name) > 0, "{name} never happened");
+    }
+    assert!(FaultKind::ALL.len() >= 41 && Byzantine::ALL.len() >= 20);
+}
+
+/// Seeds without end: for ASSENT_SOAK_SECONDS (60) from ASSENT_SOAK_SEED (0) on.
+#[test]
+#[ignore = "long: make soak"]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it goes on for a time that a person says")]
+fn soak_of_random_seeds() {
+    let number = |name: &str, unset: u64| std::env::var(name).map_or(unset, |text| text.parse().unwrap());
+    let (seconds, first) = (number("ASSENT_SOAK_SECONDS", 60), number("ASSENT_SOAK_SEED", 0));
+    let started = std::time::Instant::now();
+    let (mut seed, mut heights, mut simulated, mut faults) = (first, 0, 0, Counts::default());
+    while started.elapsed().as_secs() < seconds {
+        let reports = play_random(seed..seed + 200);
+        seed += 200;
+        heights += sum(&reports, |report| report.heights);
+        simulated += sum(&reports, |report| report.virtual_ms) / 1000;
+        faults.extend(&faults_of(&reports));
+    }
+    let took = started.elapsed().as_secs().max(1);
+    println!("seeds {first} to {seed}: {} in {took} s ({} an hour)", seed - first, (seed - first) * 3600 / took);
+    println!(
+        "{heights} heights, {simulated} s simulated ({} times real time), {} faults",
+        simulated / took,
+        faults.total()
+    );
+    print_faults(&faults);
+    println!("failures: none");
+}
+
+/// Each step of the driver, in turn, is the last one before a crash, as leader and as voter.
+#[test]
+fn a_crash_at_every_step() {
+    let mut crashes = 0;
+    for node in 0..4 {
+        for step in 0..400 {
+            let fault =
+                Planned { at_ms: 0, for_ms: 300, kind: FaultKind::CrashAtStep, fault: Fault::CrashIn(node, step) };
+            let faults = Faults { for_ms: 2_000, planned: vec![fault], ..Faults::default() };
+            let stakes = Stakes::Given(vec![4, 3, 2, 2]);
+            let goal = Goal::Heights(5);
+            let scenario =
+                Scenario { stakes, faults, goal, recovery_ms: 20_000, recovery_views: 10, ..Scenario::calm() };
+            let report = run(&scenario, step);
+            assert!(report.is_ok(), "node {node} step {step}\n{report}");
+            crashes += report.crashes;
+        }
+    }
+    assert!(crashes >= 1_500, "{crashes}");
+}
+
+/// The one predicate of signatures, in a few runs of everything.
+#[test]
+fn real_signatures() {
+    for seed in 0..6 {
+        let scenario = Scenario { real_signatures: true, ..Scenario::random(seed) };
+        let (real, ideal) = (sound(&scenario, seed), sound(&Scenario::random(seed), seed));
+        assert_eq!((real.heights, real.virtual_ms, real.messages), (ideal.heights, ideal.virtual_ms, ideal.messages));
+    }
+}
+
+/// How fast one core simulates the network of a default genesis and a slower one.
+#[test]
+#[allow(clippy::disallowed_types, reason = "a measurement")]
+fn speed() {
+    for (name, interval, load) in [("a block every 50 ms", 50, 20), ("a block every second", 1_000, 500)] {
+        let scenario = Scenario { min_block_interval_ms: interval, load: Load::Every(load), ..Scenario::calm() };
+        let started = std::time::Instant::now();
+        let reports = play(&scenario, 0..40);
+        let (took, simulated) = (started.elapsed().as_micros(), sum(&reports, |report| report.virtual_ms) * 1000);
+        println!("{name}: {} times real time on one core", u128::from(simulated) / took.max(1));
+    }
+}
