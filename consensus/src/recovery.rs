@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn reliability_7_a_log_below_the_floor_is_refused_and_above_it_the_tail_is_only_torn() {
+    fn rule_d4_reliability_7_a_log_below_the_floor_is_refused_and_above_it_the_tail_is_only_torn() {
         let net = Network::new(&[1, 1, 1, 1]);
         let records =
             vec![Record::Vote(net.vote(1, Phase::Prepare, 5, 1)), Record::Vote(net.vote(2, Phase::Commit, 9, 1))];

@@ -170,6 +170,21 @@ fn times_go_forward_and_not_ahead() {
     }
 }
 
+/// The clocks of a quorum were ahead and are set right: the chain does not wait until time has caught up.
+#[test]
+fn the_parents_time_may_be_repeated_whatever_the_clock_says() {
+    let genesis = genesis();
+    let (a, b) = (Node::new(&genesis), Node::new(&genesis));
+    let ahead = a.chain.head().time_ms + 600_000;
+    let first = a.chain.build(a.request(a.chain.head().hash, 1, ahead)).unwrap();
+    let expect = SealExpectation::of(first.block().seal());
+    b.chain.validate(b.decode(&first), &expect, ahead, SKEW).unwrap();
+    let second = a.chain.build(a.request(first.hash(), 2, 0)).unwrap();
+    assert_eq!(second.time_ms(), ahead);
+    let expect = SealExpectation::of(second.block().seal());
+    b.chain.validate(b.decode(&second), &expect, 0, SKEW).unwrap();
+}
+
 #[test]
 fn unknown_parents_may_come_and_old_blocks_are_stale() {
     let genesis = genesis();
