@@ -377,7 +377,7 @@ fn a_database_is_described_and_checked() {
     // The log of consensus is gone; the signer knows better.
     fs::rename(network.home().join("data/wal"), network.path().join("wal")).unwrap();
     let text = network.fails(&["db", "check", "--home", "net/node0"], 1);
-    contains(&text, &["FAULT  consensus log: it ends at view 0", "1 fault in net/node0"]);
+    contains(&text, &["FAULT  the consensus log ends at view 0", "1 fault in net/node0"]);
     fs::rename(network.path().join("wal"), network.home().join("data/wal")).unwrap();
     network.works(&["db", "check", "--home", "net/node0"]);
 

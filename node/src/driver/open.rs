@@ -38,8 +38,13 @@ pub enum OpenError {
     #[error(transparent)]
     Wal(#[from] WalError),
     /// Log and mark do not belong together.
-    #[error(transparent)]
-    Recovery(#[from] RecoveryError),
+    #[error("{folder}: {source}")]
+    Recovery {
+        /// The folder of the log.
+        folder: PathBuf,
+        /// What does not fit.
+        source: RecoveryError,
+    },
     /// A record that cannot be read although its checksum is right.
     #[error(
         "a record of the consensus log cannot be read: {0}. Another version of the program wrote it: start that one"
@@ -74,12 +79,14 @@ impl Driver {
         let me = set.index_of(&public).ok_or(OpenError::NotAValidator(public))?;
         let mut signer = Signer::open(&options.data, options.key, genesis)?;
         let cache = BlockCache::default();
+        let log = options.data.join("wal");
         let accept = |replay: &Replay| -> Result<(Vec<Record>, Recovered), OpenError> {
             let records = read_records(&around, &cache, replay, set.len())?;
-            let recovered = recover(signer.found(), replay, &records, me, &set)?;
+            let recovered = recover(signer.found(), replay, &records, me, &set)
+                .map_err(|source| OpenError::Recovery { folder: log.clone(), source })?;
             Ok((records, recovered))
         };
-        let (wal, replay, (records, recovered)) = Wal::open(&options.data.join("wal"), genesis, accept)?;
+        let (wal, replay, (records, recovered)) = Wal::open(&log, genesis, accept)?;
         signer.raise(recovered.mark);
         let memory = match recovered.memory {
             Memory0::Lost if options.accept_lost_memory => Memory0::LostButAccepted,

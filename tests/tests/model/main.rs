@@ -27,11 +27,11 @@ use walk::Walk;
 use weights::{VIEWS, Weights};
 
 /// States that a quick breadth-first exploration generates for one class of weights, repetitions included.
-const QUICK_STATES: usize = 40_000;
+const QUICK_STATES: usize = 400_000;
 /// The same with votes one by one.
-const QUICK_VOTE_STATES: usize = 10_000;
+const QUICK_VOTE_STATES: usize = 100_000;
 /// Steps of quick random walks for one class.
-const QUICK_STEPS: usize = 3_000;
+const QUICK_STEPS: usize = 10_000;
 /// Most steps of one walk. Walks end long before, when nothing more can change.
 const WALK_STEPS: usize = 400;
 
@@ -169,7 +169,7 @@ fn more_than_a_third_forks_and_accuses_no_honest_one() {
     let weights = ([3, 2, 1, 1], 0);
     assert!(!weights::all().contains(&weights));
     let fork = Setting { views: 1, ..setting(weights, Grain::Certificates, 0) };
-    let explored = breadth_first(fork, 400_000, HasDiscoveries::AnyOf(BTreeSet::from([AGREEMENT])));
+    let explored = breadth_first(fork, 12_000_000, HasDiscoveries::AnyOf(BTreeSet::from([AGREEMENT])));
     assert!(explored.found.contains(AGREEMENT), "two final blocks of height 1 were not found");
     assert!(!explored.found.contains(ACCUSATION));
 }
