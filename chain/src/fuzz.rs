@@ -16,7 +16,7 @@ use crate::transaction::tests::{EIP155, one_of_each};
 use crate::transaction::{Recovered, SignedTransaction};
 
 #[path = "../../tests/fuzz/campaign.rs"]
-mod campaign;
+pub(crate) mod campaign;
 
 use campaign::{Check, Target, long, quick};
 

@@ -20,3 +20,7 @@ pub mod signer;
 pub mod status;
 pub mod sync;
 pub mod wal;
+
+#[cfg(test)]
+#[path = "../../tests/fuzz/campaign.rs"]
+mod campaign;

@@ -17,10 +17,7 @@ use crate::block::tests::example;
 use crate::execution::Receipt;
 use crate::state::FlatAccount;
 
-#[path = "../../../tests/fuzz/campaign.rs"]
-mod campaign;
-
-use campaign::{Check, Target, long, quick};
+use crate::fuzz::campaign::{Check, Target, long, quick};
 
 const ENTRIES: Target = Target { name: "entries of the database", quick: 30_000, script: 48, check: entries };
 const DURABLE: Target = Target { name: "mark of what is durable", quick: 2_000, script: 24, check: durable_mark };

@@ -12,10 +12,7 @@ use super::{NodeSource, Owner};
 use crate::state::FlatAccount;
 use crate::storage::StorageError;
 
-#[path = "../../../tests/fuzz/campaign.rs"]
-mod campaign;
-
-use campaign::{Check, Target, long, quick};
+use crate::fuzz::campaign::{Check, Target, long, quick};
 
 const NODES: Target = Target { name: "nodes of tries", quick: 30_000, script: 32, check: nodes };
 

@@ -5,10 +5,7 @@ use assent_consensus::mutation::mutate;
 
 use super::{LEAST_BYTES, frames, read_frame};
 
-#[path = "../../../tests/fuzz/campaign.rs"]
-mod campaign;
-
-use campaign::{Check, Target, long, quick};
+use crate::campaign::{Check, Target, long, quick};
 
 const PUSHED: Target = Target { name: "frames of transactions", quick: 20_000, script: 40, check: pushed };
 

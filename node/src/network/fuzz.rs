@@ -13,10 +13,7 @@ use super::frame::{FrameError, HEADER, read_frame};
 use super::hello::{Heartbeat, Hello, TEXT_MAX};
 use super::identity::{peer_id, public_key};
 
-#[path = "../../../tests/fuzz/campaign.rs"]
-mod campaign;
-
-use campaign::{Check, Target, long, quick};
+use crate::campaign::{Check, Target, long, quick};
 
 /// The largest frame in these tests.
 const LIMIT: usize = 1024;

@@ -12,10 +12,7 @@ use assent_genesis::{Genesis, NetworkPlan, SecretKey};
 use super::message::{Answer, Item, Request, SyncMessage};
 use super::verify::verify;
 
-#[path = "../../../tests/fuzz/campaign.rs"]
-mod campaign;
-
-use campaign::{Check, Target, long, quick};
+use crate::campaign::{Check, Target, long, quick};
 
 /// Final blocks of the chain.
 const BLOCKS: u64 = 3;

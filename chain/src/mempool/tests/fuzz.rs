@@ -7,10 +7,7 @@ use assent_consensus::mutation::mutate;
 
 use crate::mempool::journal::JournalReader;
 
-#[path = "../../../../tests/fuzz/campaign.rs"]
-mod campaign;
-
-use campaign::{Check, Target, long, quick};
+use crate::fuzz::campaign::{Check, Target, long, quick};
 
 /// Bytes of a record beside its transaction.
 const RECORD_HEADER: usize = 12;
