@@ -56,7 +56,9 @@ fn testnet(folder: &TempDir, more: &[&str]) -> std::path::PathBuf {
 fn help_is_there_for_every_command() {
     let folder = tempfile::tempdir().unwrap();
     let help = works(folder.path(), &["--help"]);
-    for command in ["devnet", "testnet", "init", "start", "status", "keys", "genesis", "query", "tx", "db", "bench"] {
+    let commands =
+        ["devnet", "testnet", "init", "start", "status", "keys", "genesis", "query", "tx", "db", "simulate", "bench"];
+    for command in commands {
         assert!(help.contains(command), "{help}");
         let text = works(folder.path(), &[command, "--help"]);
         assert!(text.contains("Examples:"), "{command}: {text}");

@@ -10,6 +10,7 @@ mod genesis;
 mod init;
 mod keys;
 mod query;
+mod simulate;
 mod stake;
 mod start;
 mod status;
@@ -76,6 +77,7 @@ enum Command {
     Query(query::QueryArgs),
     Tx(tx::TxArgs),
     Db(db::DbArgs),
+    Simulate(simulate::SimulateArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -106,6 +108,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Query(args) => runtime()?.block_on(query::run(args))?,
         Command::Tx(args) => return runtime()?.block_on(tx::run(args)),
         Command::Db(args) => db::run(args)?,
+        Command::Simulate(args) => return simulate::run(&args),
         Command::Bench(args) => {
             let complete = runtime()?.block_on(bench::run(args))?;
             return Ok(ExitCode::from(u8::from(!complete)));
