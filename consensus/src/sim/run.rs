@@ -33,9 +33,9 @@ const OLD_MESSAGES: usize = 256;
 /// How often a Byzantine validator may do something out of itself.
 const BYZANTINE_TICK_MS: u64 = 50;
 
-/// Most events of a run, and for each second of virtual time.
+/// Most events of a run, and for each pair of nodes (of ten at least) and second of virtual time.
 const EVENTS: u64 = 200_000;
-const EVENTS_PER_SECOND: u64 = 30_000;
+const EVENTS_PER_PAIR: u64 = 300;
 
 /// Longest time of a build or a verdict, in microseconds.
 const WORK_US: u64 = 3_000;
@@ -242,7 +242,8 @@ impl<'a> World<'a> {
         }
         self.events += 1;
         self.watch_time();
-        if self.events > EVENTS + EVENTS_PER_SECOND * (self.now / MS / 1000) {
+        let pairs = (self.nodes.len() * self.nodes.len()) as u64;
+        if self.events > EVENTS + EVENTS_PER_PAIR * pairs.max(100) * (self.now / MS / 1000) {
             self.checks.fail(format!("{} events: a storm", self.events));
         }
     }

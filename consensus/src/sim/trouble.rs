@@ -110,7 +110,10 @@ impl World<'_> {
                 self.network.impair(id, Nodes::of(&from), Nodes::ALL, Trouble::Garbled(chance));
             }
             Fault::SlowDisk(node, ms) => self.machines[node].slow_sync_us = ms * MS,
-            Fault::Pause(node) => self.machines[node].paused_until = self.now + for_ms * MS,
+            Fault::Pause(node) => {
+                let machine = &mut self.machines[node];
+                machine.paused_until = machine.paused_until.max(self.now + for_ms * MS);
+            }
             Fault::Clock(node, ms) => self.machines[node].ahead_us = ms * 1000,
             Fault::Drift(node, millionths) => self.machines[node].set_drift(self.now, millionths),
             Fault::SlowApplication(node, ms) => self.machines[node].slow_work_us = ms * MS,
