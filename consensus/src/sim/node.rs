@@ -434,10 +434,11 @@ impl Node {
         if time_ms > parent_ms && time_ms > now_ms + shared.max_clock_skew_ms {
             return;
         }
-        let final_already = proposal.block.height.0 <= self.disk.height();
+        // It stands on a branch that finality left behind meanwhile.
+        let left_behind = view <= self.head().view;
         match self.application.validate(&proposal.payload, &shared.set) {
             Some(valid) => self.process(Input::Validated { view, block, valid }, shared, now_ms, effects),
-            None if final_already => {}
+            None if left_behind => {}
             None => effects.push(Effect::Broken(format!("asks to validate {block} before its parent"))),
         }
     }

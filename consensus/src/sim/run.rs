@@ -402,7 +402,6 @@ impl<'a> World<'a> {
     /// Puts a message on the network.
     fn transmit(&mut self, from: usize, to: Option<ValidatorIndex>, message: Message) {
         let index = self.nodes[from].index;
-        self.checks.sent(index, &message, &self.shared.set);
         if self.number.is_multiple_of(ENCODED) {
             let application = &self.nodes[from].application;
             let read = Message::decode(&message.encode(), self.shared.set.len(), &|bytes| application.read(bytes));
@@ -411,6 +410,7 @@ impl<'a> World<'a> {
             }
         }
         let message = Arc::new(message);
+        let mut reached = false;
         for node in 0..self.nodes.len() {
             let receiver = self.nodes[node].index;
             if receiver == index || to.is_some_and(|to| to != receiver) || !self.hears[node][from] {
@@ -418,6 +418,7 @@ impl<'a> World<'a> {
             }
             let copies = self.network.send(&mut self.rng, &mut self.counts, self.now, (from, node));
             for copy in copies.into_iter().flatten() {
+                reached = true;
                 let heard = self.as_heard(node, &message);
                 let heard = if copy.garbled { self.garble(node, &heard) } else { Some(heard) };
                 let connection = self.network.connection(from, node);
@@ -433,6 +434,10 @@ impl<'a> World<'a> {
                 self.old.push_back((from, node, message.clone()));
                 self.old.truncate(OLD_MESSAGES);
             }
+        }
+        // What reaches nobody contradicts nothing: nobody can warn a validator of it whose disk was put back.
+        if reached {
+            self.checks.sent(index, &message, &self.shared.set);
         }
     }
 

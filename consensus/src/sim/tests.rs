@@ -28,7 +28,7 @@ fn sum(reports: &[Report], of: impl Fn(&Report) -> u64) -> u64 {
 fn replay() {
     let seed = std::env::var("ASSENT_SIM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let name = std::env::var("ASSENT_SIM_SCENARIO").unwrap_or_else(|_| "calm".to_owned());
-    let scenario = Scenario::named(&name, seed).unwrap();
+    let scenario = Scenario { whole_timeline: true, ..Scenario::named(&name, seed).unwrap() };
     let report = run(&scenario, seed);
     println!("{report}");
     assert!(report.is_ok(), "\n{report}");
