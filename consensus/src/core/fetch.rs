@@ -21,14 +21,19 @@ impl Core {
         self.out.push(Output::Send(from, Message::Fetch(fetch)));
     }
 
-    /// SPEC rule A1: asks the signers of the certificate that led here in turn, another one in each round.
+    /// SPEC rule A2: asks the signers of the certificate that led here in turn, another one in each round and view; then
+    /// everybody else, for a signer that is a quorum alone may be ourselves.
     pub(super) fn fetch_from_anyone(&mut self, view: View) {
-        let signers: Vec<ValidatorIndex> = match &self.entry {
-            Some(certificate) => certificate.signers().filter(|who| *who != self.config.me).collect(),
+        let others = |who: &ValidatorIndex| *who != self.config.me;
+        let mut peers: Vec<ValidatorIndex> = match &self.entry {
+            Some(certificate) => certificate.signers().filter(others).collect(),
             None => Vec::new(),
         };
-        let turn = self.rounds % (signers.len() as u64).max(1);
-        let peer = usize::try_from(turn).ok().and_then(|turn| signers.get(turn)).copied();
+        let rest = self.config.set.iter().map(|(who, _)| who).filter(others);
+        let rest: Vec<ValidatorIndex> = rest.filter(|who| !peers.contains(who)).collect();
+        peers.extend(rest);
+        let turn = self.rounds % (peers.len() as u64).max(1);
+        let peer = usize::try_from(turn).ok().and_then(|turn| peers.get(turn)).copied();
         self.fetch(view, peer);
     }
 

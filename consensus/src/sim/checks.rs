@@ -13,6 +13,8 @@ pub(super) struct Checks {
     /// What each validator let others see, by view and step.
     ballots: BTreeMap<(ValidatorIndex, View, u8), Ballot>,
     byzantine: BTreeSet<ValidatorIndex>,
+    /// Whose disk was put back, and up to which view nobody may be left who could warn it.
+    pardoned: BTreeMap<ValidatorIndex, View>,
     /// Who was accused.
     pub(super) accused: BTreeSet<ValidatorIndex>,
     /// Views for which a view-change certificate exists.
@@ -39,6 +41,16 @@ impl Checks {
         self.byzantine.contains(&who)
     }
 
+    /// A disk was put back while other faults may silence whoever saw what its validator signed (SPEC rule M3): up to this
+    /// view it counts among the faulty, which are less than a third all the same.
+    pub(super) fn pardon(&mut self, who: ValidatorIndex, up_to: View) {
+        self.pardoned.insert(who, up_to);
+    }
+
+    fn is_pardoned(&self, who: ValidatorIndex, view: View) -> bool {
+        self.is_byzantine(who) || self.pardoned.get(&who).is_some_and(|up_to| view <= *up_to)
+    }
+
     /// One ballot for each validator, view and step: what leaves a node contradicts nothing that left it before.
     pub(super) fn sent(&mut self, by: ValidatorIndex, message: &Message, set: &ValidatorSet) {
         let ballot = match message {
@@ -48,7 +60,7 @@ impl Checks {
         };
         let (view, step) = ballot.mark();
         let first = *self.ballots.entry((by, view, step)).or_insert(ballot);
-        if first != ballot && !self.is_byzantine(by) {
+        if first != ballot && !self.is_pardoned(by, view) {
             self.fail(format!("validator {by} sent {first:?} and then {ballot:?}"));
         }
     }
@@ -80,7 +92,7 @@ impl Checks {
     /// No honest validator is accused.
     pub(super) fn evidence(&mut self, evidence: &Evidence) {
         self.accused.insert(evidence.validator());
-        if !self.is_byzantine(evidence.validator()) {
+        if !self.is_pardoned(evidence.validator(), evidence.view()) {
             self.fail(format!("honest validator {} is accused: {evidence:?}", evidence.validator()));
         }
     }

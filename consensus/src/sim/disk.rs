@@ -35,6 +35,8 @@ pub(super) struct Disk {
     /// The file of the mark, if there is one: as written, and as synced.
     mark_file: Option<Vec<u8>>,
     durable_mark: Option<Vec<u8>>,
+    /// The log is synced before the mark is written: its validator is a quorum alone.
+    pub(super) log_first: bool,
     /// What was signed and not synced yet.
     unsynced: Vec<Ballot>,
     signed: bool,
@@ -65,6 +67,7 @@ impl Disk {
             mark: SignerMark::new(),
             mark_file: None,
             durable_mark: None,
+            log_first: false,
             unsynced: Vec::new(),
             signed: false,
             syncing: false,
@@ -172,7 +175,13 @@ impl Disk {
         self.signed = false;
         self.unsynced.clear();
         let log_kept = self.segments.iter_mut().map(|segment| tear(segment, rng, counts)).last().unwrap_or(true);
-        let mark_kept = if syncing { self.tear_mark(rng, counts) } else { self.mark_file == self.durable_mark };
+        let mark_kept = if syncing && self.log_first && !log_kept {
+            false
+        } else if syncing {
+            self.tear_mark(rng, counts)
+        } else {
+            self.mark_file == self.durable_mark
+        };
         self.mark_file.clone_from(&self.durable_mark);
         if syncing {
             counts.did(FaultKind::CrashInSync);

@@ -138,6 +138,7 @@ impl Node {
             core.step(Input::Restore(record));
         }
         self.core = Some(core);
+        self.disk.log_first = shared.set.is_quorum(u128::from(shared.set.weight(self.index).0));
         self.incarnation += 1;
         self.construction = Construction::default();
         Ok(())

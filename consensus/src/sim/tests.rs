@@ -284,3 +284,13 @@ fn speed() {
         println!("{name}: {} times real time on one core", u128::from(simulated) / took.max(1));
     }
 }
+
+/// A vote of a validator that is a quorum alone is a certificate. It must not outlive its block: such a network halted for
+/// ever when power was lost between the sync of the mark and that of the log.
+#[test]
+fn a_validator_that_is_a_quorum_alone_loses_no_block_of_its_own() {
+    let random = vec![(FaultKind::CrashInSync, 8), (FaultKind::Blackout, 2)];
+    let faults = Faults { for_ms: 15_000, random, ..Faults::default() };
+    let stakes = Stakes::Given(vec![81, 30, 7, 2]);
+    play(&Scenario { stakes, faults, recovery_ms: 20_000, recovery_views: 20, ..Scenario::calm() }, 0..100);
+}

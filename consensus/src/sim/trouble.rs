@@ -6,6 +6,7 @@ use super::kinds::{Counts, FaultKind};
 use super::network::{Nodes, Trouble};
 use super::run::{Event, MS, World};
 use super::trace::Moment;
+use crate::View;
 use crate::core::Input;
 
 /// A node that crashed in order to start differently would start by itself after this time.
@@ -183,6 +184,9 @@ impl World<'_> {
     }
 
     fn restart(&mut self, node: usize, for_ms: u64, kind: FaultKind, (wiped, rolled_back): (bool, bool)) {
+        if rolled_back && self.plan.iter().any(|planned| planned.kind != FaultKind::RolledBack) {
+            self.checks.pardon(self.nodes[node].index, View(self.recovery.highest));
+        }
         if self.crash(node, LONG_AFTER_MS) {
             self.counts.did(kind);
         }

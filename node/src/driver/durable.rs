@@ -14,13 +14,16 @@ use crate::wal::Wal;
 pub(super) struct Durable {
     pub(super) wal: Wal,
     pub(super) signer: Signer,
+    /// This validator is a quorum alone: nobody else holds the block for which it votes, so the log goes first (SPEC
+    /// rule D1).
+    alone: bool,
     /// Whether a ballot was signed since the last sync.
     signed: bool,
 }
 
 impl Durable {
-    pub(super) const fn new(wal: Wal, signer: Signer) -> Self {
-        Self { wal, signer, signed: false }
+    pub(super) const fn new(wal: Wal, signer: Signer, alone: bool) -> Self {
+        Self { wal, signer, alone, signed: false }
     }
 
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
@@ -45,6 +48,10 @@ impl Durable {
         let started = std::time::Instant::now();
         // A validator without a mark begins its file here.
         let (log, mark) = (self.wal.handle()?, self.signer.handle()?);
+        if self.alone {
+            let log = log.try_clone()?;
+            tokio::task::spawn_blocking(move || log.sync_data()).await.map_err(io::Error::other)??;
+        }
         crash_point::reached(Point::BeforeMarkWrite);
         self.signer.write()?;
         crash_point::reached(Point::MarkWritten);

@@ -102,6 +102,7 @@ impl Driver {
         }
         tracing::info!(target: "assent::consensus", records = replay.records.len(), torn_bytes = replay.torn_bytes,
             view = core.view().0, height = root.height.0, ?memory, "consensus log replayed");
+        let alone = set.is_quorum(u128::from(set.weight(me).0));
         let (results, events) = mpsc::channel(RESULTS);
         let status = ConsensusStatus {
             view: core.view(),
@@ -116,7 +117,7 @@ impl Driver {
             me,
             params,
             directory: Directory::new(&around.genesis),
-            durable: Durable::new(wal, signer),
+            durable: Durable::new(wal, signer, alone),
             around,
             timers: Timers::default(),
             construction: Construction::default(),
