@@ -393,6 +393,10 @@ async fn crashes_at_random_points_for_a_long_time() -> Result<()> {
     let (start, mut count, mut reached) = (Instant::now(), 0, 0);
     while start.elapsed() < length {
         let (what, there) = random_crash(&mut crashes, &mut dice).await?;
+        // Where a node has to come is asked of another one, which may just have been started.
+        for number in 0..STAKES.len() {
+            crashes.cluster.answers(number).await.with_context(|| format!("after: {what}"))?;
+        }
         for number in 0..STAKES.len() {
             crashes.cluster.rejoins(number, LIMIT).await.with_context(|| format!("after: {what}"))?;
         }
