@@ -148,8 +148,11 @@ fn both_ways(one: &[usize], other: &[usize]) -> [sim::Fault; 2] {
     [sim::Fault::Cut(one.to_vec(), other.to_vec()), sim::Fault::Cut(other.to_vec(), one.to_vec())]
 }
 
+/// Two sides of links, by position.
+type Sides = (Vec<usize>, Vec<usize>);
+
 /// The links that are meant, each once: those between the group and the rest, or all.
-fn links(group: &Group, validators: &Validators) -> Result<Vec<(Vec<usize>, Vec<usize>)>, String> {
+fn links(group: &Group, validators: &Validators) -> Result<Vec<Sides>, String> {
     let count = validators.len();
     if count < 2 {
         return Err("there is one validator alone, and no link".to_string());
