@@ -53,9 +53,12 @@ pub struct PeerStatus {
     pub last_error: Option<String>,
 }
 
+/// All that changes, behind one lock: with two, a peer that is lost while it is dialled takes them in
+/// the other order, and the node stands still.
 #[derive(Debug)]
 struct State {
     spec: PeerSpec,
+    dialling: Dialling,
     /// Connections whose hello was accepted, oldest first. The newest is written to.
     accepted: Vec<Arc<Connection>>,
     since: Instant,
@@ -78,7 +81,6 @@ pub(crate) struct Peer {
     pub(crate) slowed_logs: LogLimit,
     pub(crate) address_logs: LogLimit,
     pub(crate) heard: Heard,
-    pub(crate) dialling: Mutex<Dialling>,
     pub(crate) removed: CancellationToken,
     refused_logs: LogLimit,
     away_logs: LogLimit,
@@ -99,13 +101,13 @@ impl Peer {
             slowed_logs: LogLimit::new(REMIND),
             address_logs: LogLimit::new(REMIND),
             heard: Heard::never(),
-            dialling: Mutex::new(Dialling::new(now, timing)),
             removed: CancellationToken::new(),
             refused_logs: LogLimit::new(REMIND),
             away_logs: LogLimit::new(10 * REMIND),
             active: watch::Sender::new(None),
             state: RwLock::new(State {
                 spec,
+                dialling: Dialling::new(now, timing),
                 accepted: Vec::new(),
                 since: now,
                 latency: None,
@@ -126,8 +128,23 @@ impl Peer {
         self.state.read().spec.name.clone()
     }
 
-    pub(crate) fn addresses(&self) -> Vec<Multiaddr> {
-        self.state.read().spec.addresses.clone()
+    /// When to dial it, unless an attempt is under way.
+    pub(crate) fn dial_due(&self) -> Option<Instant> {
+        self.state.read().dialling.due()
+    }
+
+    /// Begins an attempt to reach it and answers where; nothing begins when no address is known.
+    pub(crate) fn start_dialling(&self) -> Vec<Multiaddr> {
+        let mut state = self.state.write();
+        if !state.spec.addresses.is_empty() {
+            state.dialling.started();
+        }
+        state.spec.addresses.clone()
+    }
+
+    /// The attempt led to a connection, whatever becomes of it.
+    pub(crate) fn dialled(&self) {
+        self.state.write().dialling.ended();
     }
 
     /// The connection to write to, and its changes.
@@ -205,7 +222,7 @@ impl Peer {
         state.since = Instant::now();
         state.latency = None;
         state.last_error = Some(reason.clone());
-        self.dialling.lock().lost(Instant::now(), connection.since.elapsed(), &shared.timing);
+        state.dialling.lost(Instant::now(), connection.since.elapsed(), &shared.timing);
         tracing::info!(peer = %state.spec.name, key = %self.key, address = %connection.remote, %reason, "peer disconnected");
         metrics::gauge!("assent_network_peers_connected").decrement(1.0);
         shared.tell(PeerEvent::Disconnected { peer: self.key, reason });
@@ -217,7 +234,7 @@ impl Peer {
         let changed = state.refused.as_deref() != Some(reason);
         state.refused = Some(reason.to_owned());
         state.last_error = Some(reason.to_owned());
-        self.dialling.lock().put_off(Instant::now(), shared.timing.refused_retry);
+        state.dialling.put_off(Instant::now(), shared.timing.refused_retry);
         if self.refused_logs.permits(Instant::now()) || changed {
             tracing::error!(peer = %state.spec.name, key = %self.key, address = %connection.remote, "refused peer: {reason}");
         }
@@ -229,8 +246,8 @@ impl Peer {
 
     /// Notes that a connection did not come to stand.
     pub(crate) fn failed(&self, shared: &Hub, reason: &str) {
-        self.dialling.lock().failed(Instant::now(), &shared.timing);
         let mut state = self.state.write();
+        state.dialling.failed(Instant::now(), &shared.timing);
         tracing::debug!(peer = %state.spec.name, reason, "no connection");
         if state.accepted.is_empty() {
             state.last_error = Some(reason.to_owned());
@@ -244,7 +261,7 @@ impl Peer {
             let now = Instant::now();
             state.barred_until = now.checked_add(time);
             state.refused = Some(reason.to_owned());
-            self.dialling.lock().put_off(now, time);
+            state.dialling.put_off(now, time);
         }
         for connection in &state.accepted {
             connection.close(reason);
@@ -285,6 +302,47 @@ impl Peer {
             head: state.head,
             refused_reason: state.refused.clone(),
             last_error: state.last_error.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::network::peer_id;
+    use assent_genesis::SecretKey;
+    use std::{sync::mpsc, thread};
+
+    /// With a lock of its own, the timetable and the rest were taken in both orders, and two of these
+    /// threads waited for each other for ever.
+    #[test]
+    fn what_is_dialled_and_sent_away_at_the_same_time_blocks_nobody() {
+        const ROUNDS: usize = 20_000;
+        let key = SecretKey::from_seed(&[7; 32]).public();
+        let spec =
+            PeerSpec { key, name: "other".into(), addresses: vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap()] };
+        let peer = Arc::new(Peer::new(spec, peer_id(&key).unwrap(), &Timing::default()));
+        let (done, all_done) = mpsc::channel();
+        let work: [fn(&Peer); 3] = [
+            |peer| {
+                if peer.dial_due().is_some() {
+                    assert_eq!(peer.start_dialling().len(), 1);
+                }
+            },
+            |peer| peer.send_away("test", Some(Duration::ZERO)),
+            Peer::dialled,
+        ];
+        for work in work {
+            let (peer, done) = (peer.clone(), done.clone());
+            thread::spawn(move || {
+                (0..ROUNDS).for_each(|_| work(&peer));
+                done.send(()).unwrap();
+            });
+        }
+        for _ in work {
+            all_done.recv_timeout(Duration::from_secs(20)).expect("threads wait for each other");
         }
     }
 }

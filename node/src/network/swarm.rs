@@ -190,20 +190,16 @@ impl Driver {
         let now = Instant::now();
         let mut next = now + ROUND;
         let connected: BTreeSet<_> = self.connections.values().map(|(peer, _)| peer.key).collect();
-        self.shared.for_each_peer(|peer| {
-            let mut dialling = peer.dialling.lock();
-            match dialling.due() {
-                Some(_) if connected.contains(&peer.key) => {}
-                Some(due) if due > now => next = next.min(due),
-                Some(_) => {
-                    let addresses = peer.addresses();
-                    if !addresses.is_empty() {
-                        dialling.started();
-                        self.look_up(peer.clone(), &addresses);
-                    }
+        self.shared.for_each_peer(|peer| match peer.dial_due() {
+            Some(_) if connected.contains(&peer.key) => {}
+            Some(due) if due > now => next = next.min(due),
+            Some(_) => {
+                let addresses = peer.start_dialling();
+                if !addresses.is_empty() {
+                    self.look_up(peer.clone(), &addresses);
                 }
-                None => {}
             }
+            None => {}
         });
         next
     }
@@ -274,7 +270,7 @@ impl Driver {
             return;
         };
         if endpoint.is_dialer() {
-            peer.dialling.lock().ended();
+            peer.dialled();
         }
         if self.shared.shutdown.is_cancelled() || peer.is_barred(Instant::now()) {
             self.swarm.close_connection(connection_id);
