@@ -321,8 +321,7 @@ mod tests {
     fn what_is_dialled_and_sent_away_at_the_same_time_blocks_nobody() {
         const ROUNDS: usize = 20_000;
         let key = SecretKey::from_seed(&[7; 32]).public();
-        let spec =
-            PeerSpec { key, name: "other".into(), addresses: vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap()] };
+        let spec = PeerSpec { key, name: "other".into(), addresses: vec!["/ip4/127.0.0.1/tcp/1".parse().unwrap()] };
         let peer = Arc::new(Peer::new(spec, peer_id(&key).unwrap(), &Timing::default()));
         let (done, all_done) = mpsc::channel();
         let work: [fn(&Peer); 3] = [
