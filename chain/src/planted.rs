@@ -6,9 +6,10 @@
 
 mod hunt;
 mod pair;
+#[path = "../../tests/planted/switch.rs"]
+mod switch;
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +17,8 @@ use revm::context::TxEnv;
 
 use crate::execution::Receipt;
 use crate::state::StateError;
+
+pub(crate) use switch::{is, plant};
 
 /// A planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,31 +51,6 @@ impl Bug {
             Self::LocalClock => "execution that depends on when and where it happens",
             Self::NonceOffByOne => "a transaction that is executed twice",
         }
-    }
-}
-
-thread_local! {
-    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
-}
-
-/// Whether this bug is planted in this thread.
-pub(crate) fn is(bug: Bug) -> bool {
-    PLANTED.get() == Some(bug)
-}
-
-/// Plants a bug in this thread.
-pub(crate) fn plant(bug: Bug) -> Planted {
-    PLANTED.set(Some(bug));
-    Planted(())
-}
-
-/// A planted bug; it is gone when this is dropped.
-#[must_use]
-pub(crate) struct Planted(());
-
-impl Drop for Planted {
-    fn drop(&mut self) {
-        PLANTED.set(None);
     }
 }
 

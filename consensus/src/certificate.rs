@@ -110,6 +110,17 @@ impl Certificate {
         })
     }
 
+    /// What this validator signed, if it is among the signers.
+    pub(crate) fn signed_by(&self, signer: ValidatorIndex) -> Option<Signed> {
+        let (byte, bit) = (signer.position() / 8, signer.position() % 8);
+        let own = self.bitmap.get(byte).copied().filter(|own| own >> bit & 1 == 1)?;
+        let below = own & ((1 << bit) - 1);
+        let before: u32 = self.bitmap[..byte].iter().chain(&[below]).map(|byte| byte.count_ones()).sum();
+        let position = usize::try_from(before).ok()?;
+        let ballot = self.ballot(position);
+        Some(Signed { phase: ballot.phase, block: ballot.block, signature: *self.signatures.get(position)? })
+    }
+
     /// What the signers weigh together.
     #[must_use]
     pub fn weight(&self, set: &ValidatorSet) -> u128 {
@@ -284,6 +295,19 @@ mod tests {
             }
             let longer = [&bytes[..], &[0]].concat();
             assert_eq!(Certificate::decode(&longer, 4).unwrap_err(), DecodeError::Trailing(1));
+        }
+    }
+
+    #[test]
+    fn what_one_signer_signed_is_what_the_list_of_all_has_of_it() {
+        let net = Network::new(&[1; 20]);
+        let signers = [0, 3, 7, 8, 12, 15, 16, 17, 18, 19];
+        let naming = signers.map(|who| (who, (who % 2 == 0).then_some(7)));
+        for certificate in [net.certificate(Phase::Commit, 3, 7, &signers), net.skip_naming(4, &naming)] {
+            for who in (0..21).map(ValidatorIndex) {
+                let listed = certificate.signed().find(|(signer, _)| *signer == who).map(|(_, signed)| signed);
+                assert_eq!(certificate.signed_by(who), listed, "{who:?}");
+            }
         }
     }
 

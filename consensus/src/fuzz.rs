@@ -5,12 +5,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::core::{Config, Core, Input, Memory0, Output, Timer, Timing};
+use crate::core::{Config, Core, Input, Memory0, Output, Timer};
 use crate::mutation::mutate;
-use crate::testing::{GENESIS, Network, block_hash, read_block};
-use crate::{
-    BlockInfo, Certificate, Epoch, Evidence, Fetch, Hash, Height, Message, Phase, Record, Status, ValidatorIndex, View,
-};
+use crate::testing::{GENESIS, Network, TIMING, block_hash, genesis, read_block};
+use crate::{Certificate, Epoch, Evidence, Fetch, Hash, Height, Message, Phase, Record, Status, ValidatorIndex, View};
 
 #[path = "../../tests/fuzz/campaign.rs"]
 mod campaign;
@@ -176,20 +174,12 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(net: &'a Network) -> Self {
-        let root = BlockInfo {
-            hash: GENESIS,
-            parent: Hash::ZERO,
-            height: Height(0),
-            epoch: Epoch(0),
-            view: View(0),
-            parent_certificate: Hash::ZERO,
-        };
         let core = Core::new(Config {
             genesis: GENESIS,
             set: net.set.clone(),
             me: ME,
-            timing: Timing { view_timeout_ms: 1000, view_timeout_max_ms: 11_000, retransmit_ms: 400 },
-            root,
+            timing: TIMING,
+            root: genesis(),
             root_certificate: None,
             memory: Memory0::Mark(View(0), 0),
         });

@@ -6,8 +6,10 @@
 
 mod hunt;
 mod one_core;
+#[path = "../../tests/planted/switch.rs"]
+mod switch;
 
-use std::cell::Cell;
+pub(crate) use switch::{is, plant};
 
 /// A planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,31 +82,6 @@ impl Bug {
             Self::StaleTimeout => "a timer of a past round that ends the present one: round changes without end",
             Self::CertificateOfAnotherBlock => "signatures for another block accepted (Tendermint)",
         }
-    }
-}
-
-thread_local! {
-    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
-}
-
-/// Whether this bug is planted in this thread.
-pub(crate) fn is(bug: Bug) -> bool {
-    PLANTED.get() == Some(bug)
-}
-
-/// Plants a bug in this thread.
-pub(crate) fn plant(bug: Bug) -> Planted {
-    PLANTED.set(Some(bug));
-    Planted(())
-}
-
-/// A planted bug; it is gone when this is dropped.
-#[must_use]
-pub(crate) struct Planted(());
-
-impl Drop for Planted {
-    fn drop(&mut self) {
-        PLANTED.set(None);
     }
 }
 

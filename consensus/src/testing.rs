@@ -6,6 +6,7 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use crate::certificate::Certificate;
 use crate::codec::{Reader, Writer};
+use crate::core::Timing;
 use crate::evidence::Signed;
 use crate::vote::{Named, sha256};
 use crate::{
@@ -14,6 +15,20 @@ use crate::{
 };
 
 pub(crate) const GENESIS: Hash = Hash([0xaa; 32]);
+
+pub(crate) const TIMING: Timing = Timing { view_timeout_ms: 1000, view_timeout_max_ms: 10_000, retransmit_ms: 400 };
+
+/// Block 0.
+pub(crate) fn genesis() -> BlockInfo {
+    BlockInfo {
+        hash: GENESIS,
+        parent: Hash::ZERO,
+        height: Height(0),
+        epoch: Epoch(0),
+        view: View(0),
+        parent_certificate: Hash::ZERO,
+    }
+}
 
 pub(crate) fn key_pair(seed: u8) -> (SigningKey, PublicKey) {
     let secret = SigningKey::from_bytes(&[seed.wrapping_add(1); 32]);

@@ -130,29 +130,24 @@ impl Ballots {
 /// `key` is the validator's in the genesis file.
 pub fn never_contradicted(genesis: &Path, key: &str, logs: &[PathBuf]) -> Result<usize> {
     let electorate = Electorate::of(genesis)?;
-    let mut ballots = Ballots::of(electorate.index_of(key)?);
-    for log in logs {
-        let before = ballots.count();
-        ballots.add(log, &electorate)?;
-        println!("{}: {} ballots not seen in another log", log.display(), ballots.count() - before);
-    }
-    ballots.are_consistent()?;
-    Ok(ballots.count())
+    consistent_ballots(electorate.index_of(key)?, &electorate, logs)
 }
 
 /// Checks that none of the validators contradicted itself in anything that these folders of logs hold, and tells how
 /// many ballots there are.
 pub fn nobody_contradicted_itself(electorate: &Electorate, logs: &[PathBuf]) -> Result<usize> {
-    let mut count = 0;
-    for index in (0..=u16::MAX).map(ValidatorIndex).take(electorate.set.len()) {
-        let mut ballots = Ballots::of(index);
-        for log in logs {
-            ballots.add(log, electorate).with_context(|| log.display().to_string())?;
-        }
-        ballots.are_consistent()?;
-        count += ballots.count();
+    let all = (0..=u16::MAX).map(ValidatorIndex).take(electorate.set.len());
+    all.map(|index| consistent_ballots(index, electorate, logs)).sum()
+}
+
+/// How many ballots of a validator these logs hold; none may contradict another.
+fn consistent_ballots(of: ValidatorIndex, electorate: &Electorate, logs: &[PathBuf]) -> Result<usize> {
+    let mut ballots = Ballots::of(of);
+    for log in logs {
+        ballots.add(log, electorate).with_context(|| log.display().to_string())?;
     }
-    Ok(count)
+    ballots.are_consistent()?;
+    Ok(ballots.count())
 }
 
 /// Copies of the logs of nodes that died, because a node goes on in its log and drops the old part of it.

@@ -145,10 +145,8 @@ impl Core {
         let as_signed = |v: &Vote| Signed { phase: v.ballot.phase, block: v.ballot.block, signature: v.signature };
         let in_votes = votes.into_iter().filter_map(|votes| votes.get(&signer)).map(as_signed);
         let certificates = [&state.prepared, &state.committed, &state.skipped];
-        let in_certificates = certificates
-            .into_iter()
-            .flatten()
-            .filter_map(|certificate| certificate.signed().find(|(who, _)| *who == signer).map(|(_, signed)| signed));
+        let in_certificates =
+            certificates.into_iter().flatten().filter_map(|certificate| certificate.signed_by(signer));
         let found =
             in_votes.chain(in_certificates).find_map(|earlier| Evidence::of(epoch, view, signer, earlier, signed));
         if let Some(evidence) = found {

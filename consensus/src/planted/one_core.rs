@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::core::{Build, Config, Core, Input, Memory0, Output, Timer, Timing};
+use crate::core::{Build, Config, Core, Input, Memory0, Output, Timer};
 use crate::sim::Rng;
-use crate::testing::{GENESIS, Network, payload};
+use crate::testing::{GENESIS, Network, TIMING, genesis, payload};
 use crate::{
     Ballot, BlockInfo, Certificate, Epoch, Fetch, Hash, Height, Message, Phase, Proposal, Record, Signature, Status,
     ValidatorIndex, View, Vote,
@@ -20,8 +20,6 @@ const ELSEWHERE: Hash = Hash([0x77; 32]);
 
 /// The latest messages, of which some come again.
 const REMEMBERED: usize = 12;
-
-const TIMING: Timing = Timing { view_timeout_ms: 1000, view_timeout_max_ms: 10_000, retransmit_ms: 400 };
 
 /// Plays one run; what did not hold, if anything.
 pub(super) fn play(seed: u64) -> Option<String> {
@@ -142,17 +140,6 @@ struct Run {
     sent: VecDeque<(u16, Message)>,
     /// Two certificates of the others contradict each other, and the core has noticed.
     over: bool,
-}
-
-fn genesis() -> BlockInfo {
-    BlockInfo {
-        hash: GENESIS,
-        parent: Hash::ZERO,
-        height: Height(0),
-        epoch: Epoch(0),
-        view: View(0),
-        parent_certificate: Hash::ZERO,
-    }
 }
 
 fn weights(rng: &mut Rng) -> Vec<u64> {

@@ -436,7 +436,7 @@ impl Node {
             return;
         }
         // It stands on a branch that finality left behind meanwhile.
-        let left_behind = view <= self.head().view;
+        let left_behind = view <= self.head().view || proposal.block.height <= self.head().height.next();
         match self.application.validate(&proposal.payload, &shared.set) {
             Some(valid) => self.process(Input::Validated { view, block, valid }, shared, now_ms, effects),
             None if left_behind => {}

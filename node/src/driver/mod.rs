@@ -34,6 +34,7 @@ pub use blocks::{block_info, info};
 use durable::Durable;
 use evidence::EvidencePool;
 use inbox::Inbox;
+pub(crate) use open::timing;
 pub use open::{OpenError, OpenOptions};
 pub use peers::Directory;
 use timers::{Alarm, Timers};

@@ -131,7 +131,8 @@ impl Driver {
     }
 }
 
-fn timing(params: &assent_genesis::ConsensusParams) -> Timing {
+/// The durations of the protocol that a genesis names.
+pub(crate) fn timing(params: &assent_genesis::ConsensusParams) -> Timing {
     let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Timing {
         view_timeout_ms: ms(params.view_timeout),

@@ -77,15 +77,18 @@ impl Wal {
         let io = |source| WalError::Io { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(io)?;
         let found = find(folder, &genesis)?;
-        let replay = found.as_ref().map(|found| found.replay.clone()).unwrap_or_default();
+        let (numbers, replay) = match found {
+            None => (None, Replay::default()),
+            Some(Found { number, replay, others }) => (Some((number, others)), replay),
+        };
         let accepted = accept(&replay)?;
-        let segment = match found {
+        let segment = match numbers {
             None => begin(folder, 1, genesis, None, &[])?,
-            Some(found) => {
-                let path = segment_path(folder, found.number);
-                let segment = Segment::open(&path, found.number, &found.replay);
+            Some((number, others)) => {
+                let path = segment_path(folder, number);
+                let segment = Segment::open(&path, number, &replay);
                 let segment = segment.map_err(|source| WalError::Io { path, source })?;
-                for number in found.others {
+                for number in others {
                     tracing::info!(target: "assent::wal", number, "unfinished or older segment dropped");
                     fs::remove_file(segment_path(folder, number)).map_err(io)?;
                 }

@@ -14,10 +14,10 @@ mod walk;
 mod weights;
 
 use std::collections::BTreeSet;
-use std::env;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use assent_tests::dice::Soak;
 use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 use cluster::{
@@ -216,13 +216,10 @@ fn what_happens_at_different_validators_may_come_in_either_order() {
 #[test]
 #[ignore = "long: make soak"]
 fn three_views_for_a_long_time() -> Result<()> {
-    let seconds = match env::var("ASSENT_SOAK_SECONDS") {
-        Ok(text) => text.parse::<u64>().with_context(|| format!("ASSENT_SOAK_SECONDS={text} is no number"))?,
-        Err(_) => 60,
-    };
-    let (start, limit) = (Instant::now(), Duration::from_secs(seconds));
+    let Soak { time: limit, mut seed } = Soak::from_environment()?;
+    let start = Instant::now();
     let mut complete: BTreeSet<Weights> = BTreeSet::new();
-    let (mut states, mut seed) = (100_000, 1);
+    let mut states = 100_000;
     while start.elapsed() < limit {
         for (class, _) in weights::classes() {
             if start.elapsed() > limit {

@@ -1,24 +1,13 @@
 //! One core on a bench: its signatures come at once, its application does what the test says.
 
-use crate::core::{Build, Config, Core, Input, Memory0, Output, Timer, Timing};
+use crate::core::{Build, Config, Core, Input, Memory0, Output, Timer};
 use crate::testing::{GENESIS, Network, block_hash, payload};
 use crate::{
-    BlockInfo, Certificate, Epoch, Evidence, Fetch, Hash, Height, Message, Phase, Proposal, Record, Status,
-    ValidatorIndex, View, Vote,
+    BlockInfo, Certificate, Epoch, Evidence, Fetch, Height, Message, Phase, Proposal, Record, Status, ValidatorIndex,
+    View, Vote,
 };
 
-pub(super) const TIMING: Timing = Timing { view_timeout_ms: 1000, view_timeout_max_ms: 10_000, retransmit_ms: 400 };
-
-pub(super) fn genesis() -> BlockInfo {
-    BlockInfo {
-        hash: GENESIS,
-        parent: Hash::ZERO,
-        height: Height(0),
-        epoch: Epoch(0),
-        view: View(0),
-        parent_certificate: Hash::ZERO,
-    }
-}
+pub(super) use crate::testing::{TIMING, genesis};
 
 /// What is signed, in short: phase, view, first byte of the block's hash.
 pub(super) type Step = (Phase, u64, u8);

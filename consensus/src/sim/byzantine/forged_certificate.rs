@@ -2,7 +2,7 @@
 //! certificate of a parent, to which the header then commits. Rules: C1, P1, K2.
 
 use super::{Behaviour, Puppet};
-use crate::{Ballot, Certificate, Hash, Height, Message, Phase, Status, ValidatorIndex, View, Vote};
+use crate::{Ballot, Certificate, Hash, Message, Phase, ValidatorIndex, View, Vote};
 
 /// Forges certificates.
 #[derive(Debug, Default)]
@@ -47,11 +47,6 @@ impl Behaviour for ForgedCertificate {
         let ballot = puppet.ballot(phase, view, block);
         let certificate = forged(puppet, ballot);
         puppet.did();
-        if puppet.rng.per_mille(500) {
-            puppet.broadcast(&Message::Certificate(certificate));
-        } else {
-            let (epoch, entry) = (puppet.set.epoch(), Some(certificate));
-            puppet.broadcast(&Message::Status(Status { epoch, height: Height(1), entry, yours: None, reply: false }));
-        }
+        puppet.spread(certificate);
     }
 }

@@ -3,7 +3,10 @@
 use crate::core::Timing;
 use crate::sim::application::{Application, Tamper, tamper};
 use crate::sim::rng::Rng;
-use crate::{Ballot, Certificate, Hash, Message, Phase, Proposal, Signature, ValidatorIndex, ValidatorSet, View, Vote};
+use crate::{
+    Ballot, Certificate, Hash, Height, Message, Phase, Proposal, Signature, Status, ValidatorIndex, ValidatorSet, View,
+    Vote,
+};
 
 /// Tells the second block of a leader from its first.
 const SECOND: u64 = 1 << 40;
@@ -66,6 +69,15 @@ impl Puppet<'_> {
     /// As [`Self::send`], to all.
     pub(super) fn broadcast(&mut self, message: &Message) {
         self.bytes(&message.encode());
+    }
+
+    /// Sends a certificate to all, by itself or in a status.
+    pub(super) fn spread(&mut self, certificate: Certificate) {
+        if self.rng.per_mille(500) {
+            return self.broadcast(&Message::Certificate(certificate));
+        }
+        let (epoch, entry) = (self.set.epoch(), Some(certificate));
+        self.broadcast(&Message::Status(Status { epoch, height: Height(1), entry, yours: None, reply: false }));
     }
 
     /// Sends bytes to all.
@@ -226,7 +238,7 @@ mod tests {
 
     use super::*;
     use crate::sim::application::Ledger;
-    use crate::testing::{GENESIS, Network, block_hash, key_pair};
+    use crate::testing::{GENESIS, Network, TIMING, block_hash, key_pair};
 
     /// Gives a puppet that is validator 1 and colludes with validator 3, of 7.
     fn with_puppet<T>(act: impl FnOnce(&mut Puppet<'_>) -> T) -> T {
@@ -239,7 +251,7 @@ mod tests {
             me: ValidatorIndex(1),
             set: &net.set,
             genesis: GENESIS,
-            timing: Timing { view_timeout_ms: 1000, view_timeout_max_ms: 10_000, retransmit_ms: 400 },
+            timing: TIMING,
             now_ms: 0,
             view: View(1),
             colluders: &[ValidatorIndex(1), ValidatorIndex(3)],

@@ -3,7 +3,7 @@
 
 use super::seen::Seen;
 use super::{Behaviour, Puppet};
-use crate::{Certificate, Height, Message, Phase, Status, ValidatorIndex};
+use crate::{Certificate, Message, Phase, ValidatorIndex};
 
 /// Swaps what certificates are of.
 #[derive(Debug, Default)]
@@ -53,11 +53,6 @@ impl Behaviour for SwappedCertificate {
     fn ticks(&mut self, puppet: &mut Puppet<'_>) {
         let Some(certificate) = self.swapped(puppet) else { return };
         puppet.did();
-        if puppet.rng.per_mille(500) {
-            puppet.broadcast(&Message::Certificate(certificate));
-        } else {
-            let (epoch, entry) = (puppet.set.epoch(), Some(certificate));
-            puppet.broadcast(&Message::Status(Status { epoch, height: Height(1), entry, yours: None, reply: false }));
-        }
+        puppet.spread(certificate);
     }
 }

@@ -16,7 +16,6 @@ mod verdict;
 use std::{fmt, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 
 use anyhow::Result;
-use assent_consensus::core::Timing;
 use assent_consensus::sim::{self, Faults, Goal, Links, Load, Scenario, Stakes};
 use assent_genesis::{ConsensusParams, Genesis};
 use clap::Args;
@@ -29,7 +28,7 @@ use self::{
     verdict::{Outcome, Pace},
 };
 use super::UsageError;
-use crate::home::Home;
+use crate::{driver::timing, home::Home};
 
 /// The simulator keeps sets of nodes in 64 bits.
 const MOST_VALIDATORS: usize = 60;
@@ -190,11 +189,7 @@ impl Settings {
             name: "simulate",
             names: validators.names(&everybody),
             stakes: Stakes::Given(validators.members.iter().map(|member| member.weight).collect()),
-            timing: Timing {
-                view_timeout_ms: ms(self.params.view_timeout),
-                view_timeout_max_ms: ms(self.params.view_timeout_max),
-                retransmit_ms: ms(self.params.retransmit_interval),
-            },
+            timing: timing(&self.params),
             min_block_interval_ms: ms(self.params.min_block_interval),
             empty_block_interval_ms: ms(self.params.empty_block_interval),
             max_clock_skew_ms: ms(self.params.max_clock_skew),
