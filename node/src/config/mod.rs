@@ -359,6 +359,12 @@ mod tests {
     }
 
     #[test]
+    fn spaces_in_a_log_filter_mean_nothing() {
+        let file = "[log]\nfilter = \" info , assent::network=debug \"\n";
+        assert_eq!(load(file, &[], &Flags::default()).unwrap().log.filter, "info,assent::network=debug");
+    }
+
+    #[test]
     fn wrong_values_say_what_was_expected() {
         let none = Flags::default();
         for (file, beginning) in [
@@ -367,6 +373,7 @@ mod tests {
             ("[rpc]\nmax_batch = 0\n", "rpc.max_batch: expected"),
             ("[rpc]\nmax_body = \"5GiB\"\n", "rpc.max_body: expected"),
             ("[log]\nfilter = \"info,=,x=y=z\"\n", "log.filter: expected levels"),
+            ("[log]\nfilter = \" éé=info\"\n", "log.filter: expected levels"),
             ("[log]\nformat = \"xml\"\n", "log.format: expected one of text, json, got \"xml\""),
             ("[p2p]\nlisten = []\n", "p2p.listen: expected at least one"),
             ("[p2p]\nlisten = [\"0.0.0.0:30303\"]\n", "p2p.listen: expected a multiaddr"),

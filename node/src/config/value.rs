@@ -71,11 +71,20 @@ pub(super) fn extra_peers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 
 pub(super) fn log_filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    match EnvFilter::builder().parse(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(de::Error::custom(format!(
-            "expected levels such as \"info\" or \"info,assent::network=debug\", got \"{text}\" ({error})"
-        ))),
+    let refused = |reason: &dyn std::fmt::Display| {
+        de::Error::custom(format!(
+            "expected levels such as \"info\" or \"info,assent::network=debug\", got \"{text}\" ({reason})"
+        ))
+    };
+    // The parser counts from the first letter and cuts from the first space: it takes wrong names, and panics where
+    // that is within a letter.
+    if !text.is_ascii() {
+        return Err(refused(&"only ASCII letters are possible"));
+    }
+    let trimmed = text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+    match EnvFilter::builder().parse(&trimmed) {
+        Ok(_) => Ok(trimmed),
+        Err(error) => Err(refused(&error)),
     }
 }
 
