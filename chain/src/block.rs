@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use alloy_consensus::{EMPTY_ROOT_HASH, Header};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bytes, keccak256};
-use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
+use alloy_rlp::{Decodable, EMPTY_LIST_CODE, Encodable, Header as RlpHeader};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 
 use crate::seal::{Seal, SealLimit};
@@ -271,6 +271,28 @@ impl RecoveredBlock {
         let payload_length = self.header.length() + body + 1 + withdrawals;
         RlpHeader { list: true, payload_length }.length_with_payload()
     }
+
+    /// The block as Ethereum encodes it, which has [`Self::ethereum_size`] bytes.
+    pub fn ethereum_rlp(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        for tx in &self.transactions {
+            // A legacy transaction is a list; all others are strings that begin with their type.
+            match tx.raw().first() {
+                Some(first) if *first >= 0xc0 => body.extend_from_slice(tx.raw()),
+                _ => tx.raw().encode(&mut body),
+            }
+        }
+        let mut payload = Vec::new();
+        self.header.encode(&mut payload);
+        RlpHeader { list: true, payload_length: body.len() }.encode(&mut payload);
+        payload.extend_from_slice(&body);
+        let empty_lists = 1 + usize::from(self.header.withdrawals_root.is_some());
+        payload.extend(std::iter::repeat_n(EMPTY_LIST_CODE, empty_lists));
+        let mut out = Vec::with_capacity(payload.len() + 9);
+        RlpHeader { list: true, payload_length: payload.len() }.encode(&mut out);
+        out.extend_from_slice(&payload);
+        out
+    }
 }
 
 /// The root of the trie of a block's transactions.
@@ -352,6 +374,12 @@ pub(crate) mod tests {
         assert_eq!((decoded.hash(), &decoded.header, &decoded.seal), (block.hash(), block.header(), block.seal()));
         // A header, a body of two, two empty lists of one byte each, without the seal.
         assert_eq!(block.ethereum_size(), 3 + header.len() / 2 + 2 + 0x97 + 2);
+        let rlp = block.ethereum_rlp();
+        assert_eq!(rlp.len(), block.ethereum_size());
+        let decoded = alloy_consensus::Block::<alloy_consensus::TxEnvelope>::decode(&mut rlp.as_slice()).unwrap();
+        assert_eq!(&decoded.header, block.header());
+        let hashes = decoded.body.transactions.iter().map(|tx| *tx.hash());
+        assert!(hashes.eq(block.transactions().iter().map(|tx| *tx.hash())));
     }
 
     /// The leader signs the hash of the header: who puts another body or seal behind it has not made that block, and

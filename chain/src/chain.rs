@@ -33,7 +33,7 @@ use crate::block::RecoveredBlock;
 use crate::mempool::{Mempool, MempoolLimits};
 use crate::seal::Seal;
 use crate::state::{StateDiff, StateView};
-use crate::storage::{BlockWrite, OpenError, Opened, StorageError, Store};
+use crate::storage::{BlockWrite, History, OpenError, Opened, StorageError, Store};
 use crate::trie::{Pruning, Record, StateTrie, TrieError, TrieUpdate};
 
 pub use build::{BuildError, BuildRequest};
@@ -42,7 +42,7 @@ pub use finalize::{FinalizeError, ImportError};
 pub use read::{FinalHeader, FinalReceipt, FinalTransaction};
 pub use spec::ChainSpec;
 use tree::Parent;
-pub(crate) use tree::Tree;
+pub(crate) use tree::{NotInMemory, Tree};
 pub use validate::{BlockError, Mismatch};
 
 /// Final blocks that a slow subscriber may be behind before it misses some.
@@ -55,6 +55,8 @@ pub struct ChainOptions {
     pub mempool: MempoolLimits,
     /// The file from which the mempool's content comes back after a restart; `None`: it does not.
     pub mempool_journal: Option<PathBuf>,
+    /// Of how many blocks the state can be read.
+    pub history: History,
 }
 
 /// The last final block.
@@ -116,7 +118,7 @@ impl Chain {
     pub fn open(directory: &Path, genesis: &Genesis, options: &ChainOptions) -> Result<Self, OpenError> {
         measures::describe();
         let spec = ChainSpec::new(genesis)?;
-        let (store, head, trie) = open_store(directory, &spec, genesis)?;
+        let (store, head, trie) = open_store(directory, &spec, genesis, options.history)?;
         let store = Arc::new(store);
         let tree = Arc::new(Tree::new(head, trie));
         let accounts = pool::HeadAccounts { store: store.clone(), tree: tree.clone() };
@@ -195,8 +197,13 @@ impl Chain {
     }
 }
 
-fn open_store(directory: &Path, spec: &ChainSpec, genesis: &Genesis) -> Result<(Store, Head, StateTrie), OpenError> {
-    match Store::open(directory, spec.genesis_hash)? {
+fn open_store(
+    directory: &Path,
+    spec: &ChainSpec,
+    genesis: &Genesis,
+    history: History,
+) -> Result<(Store, Head, StateTrie), OpenError> {
+    match Store::open(directory, spec.genesis_hash, history)? {
         Opened::New(store) => {
             let trie = write_genesis(&store, spec, genesis)?;
             Ok((store, Head::new(spec.genesis_hash, &spec.genesis_header, &Seal::default()), trie))
@@ -219,7 +226,8 @@ fn write_genesis(store: &Store, spec: &ChainSpec, genesis: &Genesis) -> Result<S
     }
     let header = spec.genesis_header.clone();
     let block = RecoveredBlock::from_parts(spec.genesis_hash, header, Vec::new(), Seal::default());
-    let write = BlockWrite { block: &block, receipts: &[], diff: &diff, records: &records, certificate: None };
+    let (receipts, touched) = (&[], &[]);
+    let write = BlockWrite { block: &block, receipts, diff: &diff, records: &records, touched, certificate: None };
     store.commit_genesis(&write)?;
     // Without the nodes in memory: there may be many accounts, most of which nobody will touch.
     Ok(StateTrie::stored(got))

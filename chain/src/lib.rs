@@ -10,6 +10,7 @@
 //! | [`state`] | accounts and storage: views of a block's state, what a block changes |
 //! | [`trie`] | the Merkle Patricia tries behind the state root |
 //! | [`storage`] | final blocks and the final state in RocksDB |
+//! | [`trace`] | what transactions and calls did, step by step |
 //! | [`chain`] | the handle that joins them |
 //!
 //! Consensus and network are unknown here: who may propose, what is final and what a certificate
@@ -23,6 +24,7 @@ pub mod recovery;
 pub mod seal;
 pub mod state;
 pub mod storage;
+pub mod trace;
 pub mod transaction;
 pub mod trie;
 
@@ -39,4 +41,4 @@ pub use chain::{
 };
 pub use seal::{Seal, SealExpectation};
 pub use state::StateError;
-pub use storage::{OpenError, StorageError};
+pub use storage::{History, OpenError, StorageError};

@@ -31,7 +31,7 @@ use crate::chain::{Head, Tree};
 use crate::execution::{Executor, TransactionFault};
 use crate::seal::Seal;
 use crate::state::{AccountDiff, BlockState, FlatAccount, SlotDiff, StateDiff, StateView};
-use crate::storage::{BlockWrite, Opened, Store};
+use crate::storage::{BlockWrite, History, Opened, Store};
 use crate::trie::StateTrie;
 
 #[test]
@@ -114,7 +114,7 @@ struct Runner {
 impl Runner {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let Opened::New(store) = Store::open(directory.path(), B256::ZERO).unwrap() else {
+        let Opened::New(store) = Store::open(directory.path(), B256::ZERO, History::Archive).unwrap() else {
             panic!("an empty directory makes a new database");
         };
         Self {
@@ -231,8 +231,8 @@ impl Runner {
         diff.retain_wiped(&update.wiped);
         let header = Header { number, state_root: update.trie.root_hash(), ..Header::default() };
         let block = RecoveredBlock::from_parts(header.hash_slow(), header, Vec::new(), Seal::default());
-        let write =
-            BlockWrite { block: &block, receipts: &[], diff: &diff, records: &update.records, certificate: None };
+        let (receipts, records, touched) = (&[], &update.records, &[]);
+        let write = BlockWrite { block: &block, receipts, diff: &diff, records, touched, certificate: None };
         self.store.commit(&write).unwrap();
         update.trie
     }

@@ -12,8 +12,8 @@ use crate::limits;
 pub struct RpcConfig {
     /// Address and port for HTTP and WebSocket. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Namespaces whose methods are offered (`eth`, `net`, `web3`, `assent`). A method of another
-    /// namespace is answered like one that does not exist.
+    /// Namespaces whose methods are offered. A method of another namespace is answered like one that does not exist.
+    /// Not offered unless named: `debug`, `trace` (heavy), `txpool` (shows what others are about to do).
     pub namespaces: Vec<String>,
     /// Host names that a request may name in its `Host` header, against DNS rebinding from a
     /// browser; `*` allows any. Empty: `localhost` and any IP address.
@@ -53,7 +53,7 @@ impl Default for RpcConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8545)),
-            namespaces: ["eth", "net", "web3", "assent"].map(String::from).to_vec(),
+            namespaces: Self::USUAL_NAMESPACES.map(String::from).to_vec(),
             hosts: Vec::new(),
             cors: Vec::new(),
             max_body: limits::MAX_REQUEST_BYTES,
@@ -73,6 +73,11 @@ impl Default for RpcConfig {
 }
 
 impl RpcConfig {
+    /// The namespaces that are offered unless the configuration says otherwise.
+    pub const USUAL_NAMESPACES: [&str; 6] = ["eth", "net", "web3", "assent", "ots", "erigon"];
+    /// All there are.
+    pub const ALL_NAMESPACES: [&str; 9] = ["eth", "net", "web3", "assent", "ots", "erigon", "txpool", "debug", "trace"];
+
     /// Executions that run at a time.
     pub(crate) fn execution_slots(&self) -> usize {
         match self.heavy_calls {

@@ -7,12 +7,13 @@
 //!
 //! A request passes `server` (sockets), `http` (hosts, origins, content types), `middleware`
 //! (rates, deadlines, metrics), `params` (reading its parameters), and ends in the file of its
-//! namespace: `eth`, `net`, `web3`, `assent`.
+//! namespace: `eth`, `net`, `web3`, `assent`, and for tools `txpool`, `debug`, `trace`, `ots`.
 
 mod assent;
 mod backend;
 mod blocking;
 mod config;
+mod debug;
 mod errors;
 mod eth;
 mod http;
@@ -20,10 +21,14 @@ pub mod limits;
 mod methods;
 mod middleware;
 mod net;
+mod ots;
 mod params;
 mod rate_limit;
 mod server;
 mod status;
+mod trace;
+mod traces;
+mod txpool;
 mod web3;
 
 pub use backend::{Backend, Submission, SubmitError};

@@ -92,6 +92,20 @@ pub const MAX_FEE_HISTORY_PERCENTILES: usize = 100;
 /// all before it, and consensus never has that many that are not final.
 pub const MAX_CERTIFICATE_SEARCH: u64 = 256;
 
+/// Storage positions that one `eth_getProof` may name (Geth's limit).
+pub const MAX_PROOF_SLOTS: usize = 1_024;
+
+/// Bytes that what one trace records may take: a hundred thousand steps with a full stack and some memory.
+pub const MAX_TRACE_BYTES: usize = 128 * 1024 * 1024;
+
+/// Traces that one `trace_filter` may return, and blocks that it may go through.
+pub const MAX_TRACE_RESULTS: usize = 10_000;
+/// See [`MAX_TRACE_RESULTS`].
+pub const MAX_TRACE_BLOCKS: u64 = 1_000;
+
+/// Transactions that one page of `ots_searchTransactionsBefore` and `After` holds (Erigon's limit).
+pub const MAX_PAGE: usize = 25;
+
 /// Addresses that one log filter may name.
 pub const MAX_LOG_ADDRESSES: usize = 1_000;
 

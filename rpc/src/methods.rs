@@ -17,21 +17,31 @@ use crate::{
     backend::Backend,
     blocking::{BlockingPool, Share},
     config::RpcConfig,
+    debug,
     errors::CallError,
     eth::{self, filters::Filters},
     limits::{HEAVY_QUEUE_PER_SLOT, READ_QUEUE, READ_SLOTS},
-    net,
+    net, ots,
     params::Args,
     server::RpcError,
-    web3,
+    trace, txpool, web3,
 };
 
 /// Registers the methods of a namespace.
 type Register = fn(&mut Registrar);
 
 /// The namespaces by name.
-const NAMESPACES: [(&str, Register); 4] =
-    [("assent", assent::register), ("eth", eth::register), ("net", net::register), ("web3", web3::register)];
+const NAMESPACES: [(&str, Register); 9] = [
+    ("assent", assent::register),
+    ("debug", debug::register),
+    ("erigon", ots::register_erigon),
+    ("eth", eth::register),
+    ("net", net::register),
+    ("ots", ots::register),
+    ("trace", trace::register),
+    ("txpool", txpool::register),
+    ("web3", web3::register),
+];
 
 /// What every method works with.
 #[derive(Debug)]

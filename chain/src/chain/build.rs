@@ -157,7 +157,7 @@ impl Chain {
         executed: Executed,
         mut timings: Timings,
     ) -> Result<Arc<ExecutedBlock>, BuildError> {
-        let Executed { mut diff, receipts, gas_used } = executed;
+        let Executed { mut diff, receipts, touched, gas_used } = executed;
         let start = Instant::now();
         let (receipts_root, logs_bloom) = root_and_bloom(&receipts);
         let transactions_root = transactions_root(transactions.iter().map(|tx| tx.signed()));
@@ -170,7 +170,7 @@ impl Chain {
         let state_root = trie.root_hash();
         let header = Header { state_root, transactions_root, receipts_root, logs_bloom, gas_used, ..header };
         let block = RecoveredBlock::from_parts(header.hash_slow(), header, transactions, seal);
-        let block = Arc::new(ExecutedBlock::new(block, receipts, diff, timings));
+        let block = Arc::new(ExecutedBlock::new(block, receipts, touched, diff, timings));
         self.insert(Unfinal { block: block.clone(), trie, records: Arc::new(records) })?;
         Ok(block)
     }

@@ -8,7 +8,7 @@ use alloy_primitives::{B256, Bytes};
 
 use super::measures;
 use crate::block::RecoveredBlock;
-use crate::execution::Receipt;
+use crate::execution::{Receipt, Touched};
 use crate::state::StateDiff;
 
 /// A valid block with what came of executing it. Shared and immutable.
@@ -16,6 +16,7 @@ use crate::state::StateDiff;
 pub struct ExecutedBlock {
     block: Arc<RecoveredBlock>,
     receipts: Arc<Vec<Receipt>>,
+    touched: Vec<Touched>,
     diff: StateDiff,
     timings: Timings,
     transaction_hashes: B256Set,
@@ -35,10 +36,16 @@ pub struct Timings {
 }
 
 impl ExecutedBlock {
-    pub(crate) fn new(block: RecoveredBlock, receipts: Vec<Receipt>, diff: StateDiff, timings: Timings) -> Self {
+    pub(crate) fn new(
+        block: RecoveredBlock,
+        receipts: Vec<Receipt>,
+        touched: Vec<Touched>,
+        diff: StateDiff,
+        timings: Timings,
+    ) -> Self {
         measures::executed(&timings);
         let transaction_hashes = block.transactions().iter().map(|tx| *tx.hash()).collect();
-        Self { block: Arc::new(block), receipts: Arc::new(receipts), diff, timings, transaction_hashes }
+        Self { block: Arc::new(block), receipts: Arc::new(receipts), touched, diff, timings, transaction_hashes }
     }
 
     /// keccak256 of the header.
@@ -76,6 +83,11 @@ impl ExecutedBlock {
         &self.receipts
     }
 
+    /// The accounts that each of its transactions touched.
+    pub(crate) fn touched(&self) -> &[Touched] {
+        &self.touched
+    }
+
     /// The hashes of its transactions.
     pub(crate) fn transaction_hashes(&self) -> &B256Set {
         &self.transaction_hashes
@@ -97,6 +109,7 @@ impl ExecutedBlock {
         const TRANSACTION: usize = 512;
         let transactions: usize = self.block.transactions().iter().map(|tx| tx.size() + TRANSACTION).sum();
         let logs: usize = self.receipts.iter().flat_map(|r| &r.logs).map(|log| 160 + log.data.data.len()).sum();
-        4096 + transactions + logs + self.diff.size()
+        let touched: usize = self.touched.iter().map(|of| 48 + 20 * (of.accounts.len() + of.created.len())).sum();
+        4096 + transactions + logs + touched + self.diff.size()
     }
 }

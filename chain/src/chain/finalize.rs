@@ -85,8 +85,14 @@ impl Chain {
         let Unfinal { block, records, .. } = unfinal;
         let inner = &self.inner;
         inner.tree.begin_final(block);
-        let write =
-            BlockWrite { block: block.block(), receipts: block.receipts(), diff: block.diff(), records, certificate };
+        let write = BlockWrite {
+            block: block.block(),
+            receipts: block.receipts(),
+            diff: block.diff(),
+            records,
+            touched: block.touched(),
+            certificate,
+        };
         let start = Instant::now();
         if let Err(error) = inner.store.commit(&write) {
             inner.tree.abandon_final();

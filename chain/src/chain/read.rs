@@ -1,5 +1,6 @@
 //! Reading final blocks, transactions, receipts and states. The last blocks come from memory.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use alloy_consensus::{Header, Transaction as _};
@@ -11,7 +12,7 @@ use crate::block::RecoveredBlock;
 use crate::execution::{Receipt, effective_gas_price};
 use crate::seal::Seal;
 use crate::state::{StateError, StateView};
-use crate::storage::StorageError;
+use crate::storage::{LogTerms, StorageError, TransactionPosition};
 use crate::transaction::Recovered;
 use crate::trie::AccountProof;
 
@@ -190,9 +191,21 @@ impl Chain {
     /// The state after the final block that `id` names.
     pub fn state_at(&self, id: BlockId) -> Result<StateView, StateError> {
         let number = self.resolve(id)?.ok_or(StateError::Unknown)?;
-        let inner = &self.inner;
-        let view = inner.tree.view_of_final(&inner.store, number);
-        view.map_err(|kept| StateError::Pruned { number, oldest: kept.oldest, head: kept.head })
+        self.check_kept(number)?;
+        Ok(self.inner.tree.view_of_final(&self.inner.store, number))
+    }
+
+    /// The oldest block whose state can be read: 0 in an archive.
+    pub fn oldest_state(&self) -> u64 {
+        self.inner.store.oldest_state()
+    }
+
+    fn check_kept(&self, number: u64) -> Result<(), StateError> {
+        let oldest = self.oldest_state();
+        if number < oldest {
+            return Err(StateError::Pruned { number, oldest, head: self.head().number });
+        }
+        Ok(())
     }
 
     /// The state after the head.
@@ -200,18 +213,54 @@ impl Chain {
         self.inner.tree.view_of_head(&self.inner.store)
     }
 
-    /// Proves an account and some of its storage slots against the head's state root, and says
-    /// which block that is.
-    pub fn proof(&self, address: &Address, slots: &[B256]) -> Result<(FinalHeader, AccountProof), StateError> {
-        // No block becomes final meanwhile, so the stored nodes are the head's.
-        let _one = self.inner.finalizing.lock();
-        let head = self.inner.tree.head();
-        let header = self.header_by_number(head.number)?.ok_or(StateError::Unknown)?;
-        let parent = self.inner.tree.parent(&head.hash).ok_or(StateError::Unknown)?;
-        let slots: Vec<_> = slots.iter().map(alloy_primitives::keccak256).collect();
-        let key = alloy_primitives::keccak256(address);
-        let proof = parent.trie.proof(&*self.inner.store, head.number, key, &slots)?;
-        Ok((header, proof))
+    /// Proves an account and some of its storage slots against the state root of the final block that `id` names, and
+    /// says which block that is.
+    pub fn proof_at(
+        &self,
+        id: BlockId,
+        address: &Address,
+        slots: &[B256],
+    ) -> Result<(FinalHeader, AccountProof), StateError> {
+        let number = self.resolve(id)?.ok_or(StateError::Unknown)?;
+        let header = self.header_by_number(number)?.ok_or(StateError::Unknown)?;
+        let proof = self.inner.store.proof_at(number, header.header.state_root, address, slots);
+        // What went away meanwhile makes no proof: a node is then missing, or not the one whose hash its parent names.
+        self.check_kept(number)?;
+        Ok((header, proof?))
+    }
+
+    /// The blocks of a range, in order, that have logs with each of these terms, though maybe not one log with all of
+    /// them; all blocks when there are no terms.
+    pub fn blocks_with_logs(
+        &self,
+        terms: &LogTerms,
+        range: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = Result<u64, StorageError>> {
+        self.inner.store.blocks_with_logs(terms, range)
+    }
+
+    /// Transactions that touched an account (see [`Touched`](crate::execution::Touched)), from the first of block
+    /// `number` on, oldest first.
+    pub fn transactions_from(
+        &self,
+        address: &Address,
+        number: u64,
+    ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
+        self.inner.store.transactions_from(address, number)
+    }
+
+    /// The same up to the last of block `number`, newest first.
+    pub fn transactions_up_to(
+        &self,
+        address: &Address,
+        number: u64,
+    ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
+        self.inner.store.transactions_up_to(address, number)
+    }
+
+    /// The last transaction up to block `number` that created a contract at an address.
+    pub fn creation_up_to(&self, address: &Address, number: u64) -> Result<Option<TransactionPosition>, StorageError> {
+        self.inner.store.creation_up_to(address, number)
     }
 
     fn recent(&self, number: u64) -> Option<Arc<ExecutedBlock>> {

@@ -60,12 +60,9 @@ pub(crate) enum InsertError {
     Full,
 }
 
-/// The states of final blocks that can be read.
+/// Not all of the blocks that were asked for are in memory any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) oldest: u64,
-    pub(crate) head: u64,
-}
+pub(crate) struct NotInMemory;
 
 /// See the module.
 pub(crate) struct Tree {
@@ -219,31 +216,26 @@ impl Tree {
         StateView::new(Vec::new(), number, store.clone(), self.clone())
     }
 
-    /// The state after the final block `number`, if it is still kept; otherwise what is.
-    pub(crate) fn view_of_final(self: &Arc<Self>, store: &Arc<Store>, number: u64) -> Result<StateView, Kept> {
-        let state = self.state.read();
-        let kept = number == state.head.number || state.reaches_back_to(number);
-        if !kept {
-            return Err(state.kept());
-        }
-        Ok(StateView::new(Vec::new(), number, store.clone(), self.clone()))
+    /// The state after the final block `number`, which is the head or below it.
+    pub(crate) fn view_of_final(self: &Arc<Self>, store: &Arc<Store>, number: u64) -> StateView {
+        StateView::new(Vec::new(), number, store.clone(), self.clone())
     }
 
     /// Calls `look` with the final blocks above `base`, oldest first, until it returns something.
     /// To be called after reading the storage: what that has shown is then looked behind.
     ///
-    /// Fails with what is kept if not all of these blocks are.
+    /// Fails if not all of these blocks are in memory; what they changed is then in the storage's history.
     pub(crate) fn before<T>(
         &self,
         base: u64,
         mut look: impl FnMut(&ExecutedBlock) -> Option<T>,
-    ) -> Result<Option<T>, Kept> {
+    ) -> Result<Option<T>, NotInMemory> {
         if self.begun.load(Ordering::Acquire) <= base {
             return Ok(None);
         }
         let state = self.state.read();
         if !state.reaches_back_to(base) {
-            return Err(state.kept());
+            return Err(NotInMemory);
         }
         let mut above = state.recent.iter().filter(|block| block.number() > base);
         Ok(above.find_map(|block| look(block)))
@@ -262,12 +254,6 @@ impl TreeState {
             next = block.parent_hash();
         }
         Some(overlays)
-    }
-
-    fn kept(&self) -> Kept {
-        let head = self.head.number;
-        let oldest = self.recent.front().map_or(head, |block| block.number().saturating_sub(1));
-        Kept { oldest, head }
     }
 
     /// Whether all final blocks above `number` are in memory.

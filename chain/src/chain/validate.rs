@@ -244,12 +244,13 @@ impl Chain {
         timings.roots = start.elapsed();
 
         let start = Instant::now();
-        let Executed { mut diff, receipts, .. } = executed;
+        let Executed { mut diff, receipts, touched, .. } = executed;
         let (trie, records) = self.update_trie(&parent, &mut diff).map_err(StateError::from)?;
         compare("stateRoot", &trie.root_hash(), &block.header.state_root).map_err(differs)?;
         timings.trie = start.elapsed();
 
-        let block = Arc::new(ExecutedBlock::new(block.with_senders(transactions), receipts, diff, timings));
+        let block = block.with_senders(transactions);
+        let block = Arc::new(ExecutedBlock::new(block, receipts, touched, diff, timings));
         self.insert(Unfinal { block: block.clone(), trie, records: Arc::new(records) })?;
         Ok(block)
     }

@@ -8,13 +8,15 @@ use std::time::Instant;
 use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
-use revm::context::TxEnv;
 use revm::context::either::Either;
 use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
+use revm::context::{CfgEnv, TxEnv};
+use revm::database_interface::Database;
+use revm::inspector::Inspector;
 
-use super::BlockContext;
 use super::deadline::Deadline;
-use super::evm::Evm;
+use super::evm::{Evm, EvmContext, Outcome};
+use super::{BlockContext, Overrides};
 use crate::state::{BlockState, StateError, StateView};
 
 /// What to run. What is left out is what makes sense for a call that nobody pays for.
@@ -110,10 +112,11 @@ pub fn call(
     view: &StateView,
     context: &BlockContext,
     request: &CallRequest,
+    overrides: &Overrides,
     options: CallOptions,
 ) -> Result<CallOutcome, CallError> {
     let gas = request.gas.unwrap_or(options.gas_cap).min(options.gas_cap);
-    Runner::new(view, context, request, options.deadline)?.run(gas).map(|run| run.outcome)
+    Runner::new(view, context, request, overrides, options.deadline)?.run(gas).map(|run| run.outcome)
 }
 
 /// A finished run.
@@ -134,18 +137,26 @@ impl Runner {
         view: &StateView,
         block: &BlockContext,
         request: &CallRequest,
+        overrides: &Overrides,
         deadline: Option<Instant>,
     ) -> Result<Self, CallError> {
-        let tx = call_tx(request, block, view.nonce(&request.from)?);
-        let mut cfg = block.cfg_env();
-        cfg.disable_nonce_check = true;
-        cfg.disable_eip3607 = true;
-        cfg.disable_block_gas_limit = true;
-        cfg.disable_base_fee = tx.gas_price == 0;
-        cfg.tx_gas_limit_cap = Some(u64::MAX);
-        let mut evm = Evm::new(BlockState::new(view.clone()), cfg, block.block_env());
+        let mut state = BlockState::new(view.clone());
+        overrides.apply(&mut state)?;
+        let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
+        let tx = call_tx(request, block, nonce);
+        let mut evm = Evm::new(state, call_cfg(block, &tx), overrides.block_env(block.block_env()));
         evm.set_deadline(Deadline::at(deadline));
         Ok(Self { evm, tx })
+    }
+
+    /// An account's balance, as the run sees it.
+    pub(super) fn balance(&mut self, address: Address) -> Result<U256, CallError> {
+        Ok(self.evm.state_mut().basic(address)?.map_or(U256::ZERO, |account| account.balance))
+    }
+
+    /// Whether an account has code, as the run sees it.
+    pub(super) fn has_code(&mut self, address: Address) -> Result<bool, CallError> {
+        Ok(self.evm.state_mut().basic(address)?.is_some_and(|account| !account.is_empty_code_hash()))
     }
 
     /// Most that the request pays per gas.
@@ -156,19 +167,53 @@ impl Runner {
     pub(super) fn run(&mut self, gas: u64) -> Result<Run, CallError> {
         let tx = TxEnv { gas_limit: gas, ..self.tx.clone() };
         let result = self.evm.transact(tx);
+        self.told(result)
+    }
+
+    /// The same with this access list and under the eyes of an inspector.
+    pub(super) fn inspect<I: Inspector<EvmContext>>(
+        &mut self,
+        gas: u64,
+        access_list: AccessList,
+        inspector: &mut I,
+    ) -> Result<Run, CallError> {
+        let tx_type = self.tx.tx_type.max(1);
+        let tx = TxEnv { gas_limit: gas, access_list, tx_type, ..self.tx.clone() };
+        let result = self.evm.inspect(tx, inspector);
+        self.told(result)
+    }
+
+    fn told(&self, result: Result<Outcome, EVMError<StateError>>) -> Result<Run, CallError> {
         if self.evm.expired() {
             return Err(CallError::TimedOut);
         }
-        match result {
-            Ok(outcome) => Ok(finished(outcome.result)),
-            Err(EVMError::Transaction(invalid)) => Err(CallError::Invalid(geth_text(&invalid))),
-            Err(EVMError::Database(error)) => Err(error.into()),
-            Err(other) => Err(CallError::Internal(other.to_string())),
+        result.map(|outcome| finished(outcome.result)).map_err(CallError::from)
+    }
+}
+
+impl From<EVMError<StateError>> for CallError {
+    fn from(error: EVMError<StateError>) -> Self {
+        match error {
+            EVMError::Transaction(invalid) => Self::Invalid(geth_text(&invalid)),
+            EVMError::Database(error) => error.into(),
+            other => Self::Internal(other.to_string()),
         }
     }
 }
 
-fn call_tx(request: &CallRequest, block: &BlockContext, nonce: u64) -> TxEnv {
+/// The rules that a call is free of: nobody signs it, and nobody pays for it unless it says so.
+pub(crate) fn call_cfg(block: &BlockContext, tx: &TxEnv) -> CfgEnv {
+    let mut cfg = block.cfg_env();
+    cfg.disable_nonce_check = true;
+    cfg.disable_eip3607 = true;
+    cfg.disable_block_gas_limit = true;
+    cfg.disable_base_fee = tx.gas_price == 0;
+    cfg.tx_gas_limit_cap = Some(u64::MAX);
+    cfg
+}
+
+/// A request as revm takes it; without a gas limit.
+pub(crate) fn call_tx(request: &CallRequest, block: &BlockContext, nonce: u64) -> TxEnv {
     let dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     let tx_type = match () {
         () if !request.authorization_list.is_empty() => 4,

@@ -19,14 +19,14 @@ const STEPS_PER_LOOK: u32 = 64;
 
 /// When to give up. Part of revm's context, where instructions see it.
 #[derive(Debug, Default)]
-pub(super) struct Deadline {
+pub(crate) struct Deadline {
     at: Option<Instant>,
     steps: u32,
     expired: bool,
 }
 
 impl Deadline {
-    pub(super) fn at(at: Option<Instant>) -> Self {
+    pub(crate) fn at(at: Option<Instant>) -> Self {
         Self { at, ..Self::default() }
     }
 

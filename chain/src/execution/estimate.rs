@@ -5,7 +5,7 @@ use revm::primitives::eip7825;
 use revm::primitives::hardfork::SpecId;
 
 use super::call::Runner;
-use super::{BlockContext, CallError, CallOptions, CallOutcome, CallRequest};
+use super::{BlockContext, CallError, CallOptions, CallOutcome, CallRequest, Overrides};
 use crate::state::StateView;
 
 /// A plain transfer.
@@ -44,18 +44,20 @@ pub fn estimate_gas(
     view: &StateView,
     context: &BlockContext,
     request: &CallRequest,
+    overrides: &Overrides,
     options: CallOptions,
 ) -> Result<u64, EstimateError> {
-    let mut runner = Runner::new(view, context, request, options.deadline)?;
-    let asked = request.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(context.gas_limit);
+    let mut runner = Runner::new(view, context, request, overrides, options.deadline)?;
+    let block_gas = overrides.block.gas_limit.unwrap_or(context.gas_limit);
+    let asked = request.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(block_gas);
     let osaka = context.spec.is_enabled_in(SpecId::OSAKA);
     let transaction_cap = if osaka { eip7825::TX_GAS_LIMIT_CAP } else { u64::MAX };
-    let mut high = asked.min(transaction_cap).min(options.gas_cap).min(affordable(view, request, runner.gas_price())?);
+    let mut high = asked.min(transaction_cap).min(options.gas_cap).min(affordable(&mut runner, request)?);
     if let Some(to) = request.to
         && request.input.is_empty()
         && request.authorization_list.is_empty()
         && high >= TRANSFER_GAS
-        && view.account(&to).map_err(CallError::from)?.is_none_or(|account| !account.has_code())
+        && !runner.has_code(to)?
         && runner.run(TRANSFER_GAS).is_ok_and(|run| run.outcome.is_success())
     {
         return Ok(TRANSFER_GAS);
@@ -107,11 +109,11 @@ fn too_little(text: &str) -> bool {
 }
 
 /// How much gas the sender can pay for at the price that the request names.
-fn affordable(view: &StateView, request: &CallRequest, price: u128) -> Result<u64, EstimateError> {
+fn affordable(runner: &mut Runner, request: &CallRequest) -> Result<u64, EstimateError> {
+    let price = runner.gas_price();
     if price == 0 {
         return Ok(u64::MAX);
     }
-    let balance = view.balance(&request.from).map_err(CallError::from)?;
-    let available = balance.checked_sub(request.value).ok_or(EstimateError::Funds)?;
+    let available = runner.balance(request.from)?.checked_sub(request.value).ok_or(EstimateError::Funds)?;
     Ok((available / U256::from(price)).saturating_to())
 }

@@ -27,18 +27,19 @@ use super::deadline::Deadline;
 use crate::state::{BlockState, StateError};
 
 /// What instructions see of the world.
-pub(super) type EvmContext = Context<BlockEnv, TxEnv, CfgEnv, BlockState, Journal<BlockState>, Deadline>;
+pub(crate) type EvmContext = Context<BlockEnv, TxEnv, CfgEnv, BlockState, Journal<BlockState>, Deadline>;
 
-type Frame = EthFrame<EthInterpreter>;
-type Outcome = ExecResultAndState<ExecutionResult, EvmState>;
+pub(super) type Frame = EthFrame<EthInterpreter>;
+/// What came of a transaction, and its changes, which are not taken over yet.
+pub(crate) type Outcome = ExecResultAndState<ExecutionResult, EvmState>;
 
 /// See the module.
-pub(super) struct Evm {
+pub(crate) struct Evm {
     inner: MainnetEvm<EvmContext>,
 }
 
 impl Evm {
-    pub(super) fn new(state: BlockState, cfg: CfgEnv, block: BlockEnv) -> Self {
+    pub(crate) fn new(state: BlockState, cfg: CfgEnv, block: BlockEnv) -> Self {
         let mut context: EvmContext = Context::new(state, cfg.spec);
         context.cfg = cfg;
         context.block = block;
@@ -46,13 +47,13 @@ impl Evm {
     }
 
     /// Aborts at this time, if there is one.
-    pub(super) fn set_deadline(&mut self, deadline: Deadline) {
+    pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
         self.inner.ctx.chain = deadline;
         super::deadline::count_steps(&mut self.inner.instruction);
     }
 
     /// Whether it was aborted.
-    pub(super) fn expired(&self) -> bool {
+    pub(crate) fn expired(&self) -> bool {
         self.inner.ctx.chain.expired()
     }
 
@@ -65,11 +66,15 @@ impl Evm {
         Ok(ExecResultAndState::new(result?, state))
     }
 
-    pub(super) fn state_mut(&mut self) -> &mut BlockState {
+    pub(super) fn ctx_mut(&mut self) -> &mut EvmContext {
+        &mut self.inner.ctx
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut BlockState {
         self.inner.ctx.db_mut()
     }
 
-    pub(super) fn into_state(self) -> BlockState {
+    pub(crate) fn into_state(self) -> BlockState {
         self.inner.ctx.journaled_state.database
     }
 

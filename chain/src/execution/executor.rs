@@ -3,11 +3,12 @@
 use alloy_primitives::Address;
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
+use revm::inspector::Inspector;
 use revm::{Database, DatabaseCommit};
 
 use super::environment::{effective_gas_price, tx_env};
-use super::evm::Evm;
-use super::{BlockContext, Receipt};
+use super::evm::{Evm, EvmContext, Outcome};
+use super::{BlockContext, Receipt, Touched};
 use crate::state::{BlockState, StateDiff, StateError};
 use crate::transaction::Recovered;
 
@@ -39,6 +40,7 @@ pub(crate) enum TransactionFault {
 pub(crate) struct Executed {
     pub(crate) diff: StateDiff,
     pub(crate) receipts: Vec<Receipt>,
+    pub(crate) touched: Vec<Touched>,
     pub(crate) gas_used: u64,
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Executed {
 pub(crate) struct Executor {
     evm: Evm,
     receipts: Vec<Receipt>,
+    touched: Vec<Touched>,
+    fee_recipient: Address,
     gas_used: u64,
     gas_limit: u64,
     base_fee: u64,
@@ -60,9 +64,10 @@ impl Executor {
 
     /// The same for any environment; the public state tests come with their own.
     pub(crate) fn with_environment(state: BlockState, cfg: CfgEnv, block: BlockEnv, min_gas_price: u64) -> Self {
-        let (gas_limit, base_fee) = (block.gas_limit, block.basefee);
+        let (gas_limit, base_fee, fee_recipient) = (block.gas_limit, block.basefee, block.beneficiary);
         let evm = Evm::new(state, cfg, block);
-        Self { evm, receipts: Vec::new(), gas_used: 0, gas_limit, base_fee, min_gas_price }
+        let (receipts, touched) = (Vec::new(), Vec::new());
+        Self { evm, receipts, touched, fee_recipient, gas_used: 0, gas_limit, base_fee, min_gas_price }
     }
 
     /// Gas that is left in the block.
@@ -110,18 +115,44 @@ impl Executor {
 
     /// Runs a transaction as revm has it and takes its changes over.
     pub(crate) fn transact(&mut self, tx: TxEnv) -> Result<ExecutionResult, TransactionFault> {
+        let (caller, kind) = (tx.caller, tx.kind);
         let outcome = self.evm.transact(tx).map_err(|error| match error {
             EVMError::Transaction(invalid) => TransactionFault::Invalid(invalid),
             EVMError::Database(error) => TransactionFault::State(error),
             other => TransactionFault::Internal(other.to_string()),
         })?;
+        self.touched.push(Touched::of(caller, kind, &outcome.state, &self.fee_recipient));
         self.evm.state_mut().commit(outcome.state);
         Ok(outcome.result)
+    }
+
+    /// Runs a transaction under the eyes of an inspector. Its changes are in the outcome; the state is as before.
+    pub(crate) fn inspect<I: Inspector<EvmContext>>(
+        &mut self,
+        tx: &Recovered,
+        inspector: &mut I,
+    ) -> Result<Outcome, EVMError<StateError>> {
+        self.evm.inspect(tx_env(tx), inspector)
+    }
+
+    /// The EVM, with the state as it is now.
+    pub(crate) fn evm_mut(&mut self) -> &mut Evm {
+        &mut self.evm
+    }
+
+    /// What came of the transactions so far.
+    pub(crate) fn receipts(&self) -> &[Receipt] {
+        &self.receipts
+    }
+
+    /// The state as it is now.
+    pub(crate) fn into_state(self) -> BlockState {
+        self.evm.into_state()
     }
 
     /// What it all came to.
     pub(crate) fn finish(self) -> Executed {
         let state = self.evm.into_state();
-        Executed { diff: state.into_diff(), receipts: self.receipts, gas_used: self.gas_used }
+        Executed { diff: state.into_diff(), receipts: self.receipts, touched: self.touched, gas_used: self.gas_used }
     }
 }

@@ -12,6 +12,7 @@
 //! Nothing that differs between nodes reaches execution: no clock (but for the deadline of a call,
 //! whose result is then an error and nothing else), no order of a map, no thread.
 
+mod access_list;
 mod call;
 mod deadline;
 mod environment;
@@ -19,14 +20,23 @@ mod estimate;
 mod evm;
 mod executor;
 mod fork;
+mod inspected;
+mod overrides;
 mod receipt;
+mod touched;
 
+pub use access_list::{AccessListOutcome, create_access_list};
 pub use call::{CallError, CallOptions, CallOutcome, CallRequest, call};
 pub use environment::BlockContext;
 pub use estimate::{EstimateError, estimate_gas};
 pub use fork::{ForkError, Forks};
+pub use overrides::Overrides;
 pub use receipt::Receipt;
+pub use touched::Touched;
 
-pub(crate) use environment::effective_gas_price;
+pub(crate) use call::{call_cfg, call_tx};
+pub(crate) use deadline::Deadline;
+pub(crate) use environment::{effective_gas_price, tx_env};
+pub(crate) use evm::{Evm, EvmContext, Outcome};
 pub(crate) use executor::{Executed, Executor, TransactionFault};
 pub(crate) use receipt::root_and_bloom;

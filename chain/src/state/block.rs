@@ -5,11 +5,13 @@
 //! changes (creation, self-destruction, EIP-161) is decided here and nowhere else. The forks
 //! differ in what revm marks, not in this code.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::map::hash_map::Entry;
 use alloy_primitives::map::{AddressMap, B256Map, U256Map};
 use alloy_primitives::{Address, B256, U256};
 use revm::bytecode::Bytecode;
-use revm::database_interface::{Database, DatabaseCommit};
+use revm::database_interface::{Database, DatabaseCommit, DatabaseRef};
 use revm::state::{Account, AccountInfo, EvmState};
 
 use super::{AccountDiff, FlatAccount, SlotDiff, StateDiff, StateError, StateView};
@@ -21,6 +23,8 @@ pub(crate) struct BlockState {
     accounts: AddressMap<CachedAccount>,
     /// Code that was deployed in this block.
     code: B256Map<Bytecode>,
+    /// Hashes that a call assumes of earlier blocks.
+    block_hashes: BTreeMap<u64, B256>,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,7 @@ impl CachedAccount {
 impl BlockState {
     /// A state that so far is the parent's.
     pub(crate) fn new(parent: StateView) -> Self {
-        Self { parent, accounts: AddressMap::default(), code: B256Map::default() }
+        Self { parent, accounts: AddressMap::default(), code: B256Map::default(), block_hashes: BTreeMap::new() }
     }
 
     /// What the transactions since have changed.
@@ -77,6 +81,41 @@ impl BlockState {
             return Ok(false);
         }
         self.parent.has_storage(&address)
+    }
+
+    /// Has a call see an account otherwise than it is.
+    pub(crate) fn assume(&mut self, address: Address, change: impl FnOnce(&mut AccountInfo)) -> Result<(), StateError> {
+        let account = self.load(address)?;
+        let mut info = account.new.take().unwrap_or_default();
+        change(&mut info);
+        let code = info.code.clone().filter(|_| !info.is_empty_code_hash());
+        let hash = info.code_hash;
+        account.new = Some(info);
+        if let Some(code) = code {
+            self.code.insert(hash, code);
+        }
+        Ok(())
+    }
+
+    /// Has a call see these storage slots; with `all`, and no others.
+    pub(crate) fn assume_slots(
+        &mut self,
+        address: Address,
+        all: bool,
+        slots: &U256Map<U256>,
+    ) -> Result<(), StateError> {
+        let account = self.load(address)?;
+        if all {
+            account.wipe();
+        }
+        // What the transaction finds is what it may restore: both values are the assumed one.
+        account.slots.extend(slots.iter().map(|(slot, value)| (*slot, SlotDiff { old: *value, new: *value })));
+        Ok(())
+    }
+
+    /// Has a call see this hash of an earlier block.
+    pub(crate) fn assume_block_hash(&mut self, number: u64, hash: B256) {
+        self.block_hashes.insert(number, hash);
     }
 
     fn load(&mut self, address: Address) -> Result<&mut CachedAccount, StateError> {
@@ -139,10 +178,7 @@ impl Database for BlockState {
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
-        match self.code.get(&code_hash) {
-            Some(code) => Ok(code.clone()),
-            None => self.parent.code_by_hash(&code_hash),
-        }
+        self.code_by_hash_ref(code_hash)
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, StateError> {
@@ -160,7 +196,42 @@ impl Database for BlockState {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
-        self.parent.block_hash(number)
+        self.block_hash_ref(number)
+    }
+}
+
+/// The same without remembering what was read.
+impl DatabaseRef for BlockState {
+    type Error = StateError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        match self.accounts.get(&address) {
+            Some(account) => Ok(account.new.clone()),
+            None => self.parent.basic_ref(address),
+        }
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateError> {
+        match self.code.get(&code_hash) {
+            Some(code) => Ok(code.clone()),
+            None => self.parent.code_by_hash(&code_hash),
+        }
+    }
+
+    fn storage_ref(&self, address: Address, index: U256) -> Result<U256, StateError> {
+        let Some(account) = self.accounts.get(&address) else { return self.parent.storage(&address, &index) };
+        match account.slots.get(&index) {
+            Some(slot) => Ok(slot.new),
+            None if account.wiped || account.new.is_none() => Ok(U256::ZERO),
+            None => self.parent.storage(&address, &index),
+        }
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
+        match self.block_hashes.get(&number) {
+            Some(hash) => Ok(*hash),
+            None => self.parent.block_hash(number),
+        }
     }
 }
 

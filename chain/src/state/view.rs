@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_trie::KECCAK_EMPTY;
+use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
 use revm::bytecode::Bytecode;
 use revm::database_interface::DatabaseRef;
 use revm::state::AccountInfo;
 
 use super::{AccountDiff, FlatAccount, StateError};
-use crate::chain::{ExecutedBlock, Tree};
+use crate::chain::{ExecutedBlock, NotInMemory, Tree};
 use crate::storage::Store;
 
 /// Blocks that are not final, newest first, each the parent of the one before it.
@@ -54,7 +54,11 @@ impl StateView {
         }
         // First the storage, then the history: what the storage shows is then in the history.
         let stored = self.store.account(address)?;
-        let earlier = self.look_back(|block| block.diff().accounts.get(address).map(|diff| diff.old))?;
+        let earlier = match self.tree.before(self.base, |block| block.diff().accounts.get(address).map(|diff| diff.old))
+        {
+            Ok(earlier) => earlier,
+            Err(NotInMemory) => self.kept(self.store.earlier_account(address, self.base)?)?,
+        };
         Ok(earlier.unwrap_or(stored))
     }
 
@@ -88,15 +92,15 @@ impl StateView {
             }
         }
         let stored = self.store.slot(address, slot)?;
-        let earlier = self.look_back(|block| {
-            let diff = block.diff().accounts.get(address)?;
-            slot_before(diff, slot).map(|value| value.ok_or(block.number()))
-        })?;
-        match earlier {
-            None => Ok(stored),
-            Some(Ok(value)) => Ok(value),
-            // The storage of a contract that destroyed itself since is not kept.
-            Some(Err(wiped)) => Err(self.pruned(wiped)),
+        let before = |block: &ExecutedBlock| slot_before(block.diff().accounts.get(address)?, slot);
+        match self.tree.before(self.base, before) {
+            Ok(None) => Ok(stored),
+            Ok(Some(Some(value))) => Ok(value),
+            // Blocks that destroy a contract do not hold in memory what was in its storage.
+            Ok(Some(None)) | Err(NotInMemory) => {
+                let earlier = self.kept(self.store.earlier_slot(address, slot, self.base)?)?;
+                Ok(earlier.unwrap_or(stored))
+            }
         }
     }
 
@@ -113,11 +117,21 @@ impl StateView {
             }
         }
         let stored = self.store.has_slots(address)?;
-        let wiped = self.look_back(|block| {
+        let changed = |block: &ExecutedBlock| {
             let diff = block.diff().accounts.get(address)?;
-            diff.wiped.then_some(block.number())
-        })?;
-        wiped.map_or(Ok(stored), |wiped| Err(self.pruned(wiped)))
+            (diff.wiped || !diff.slots.is_empty()).then_some(())
+        };
+        match self.tree.before(self.base, changed) {
+            Ok(None) => Ok(stored),
+            _ => self.had_storage(address),
+        }
+    }
+
+    /// Whether an account had storage after the final block `base`, as the tries of then tell.
+    fn had_storage(&self, address: &Address) -> Result<bool, StateError> {
+        let header = self.store.header(self.base)?.ok_or(StateError::Unknown)?.header;
+        let proof = self.store.proof_at(self.base, header.state_root, address, &[]);
+        Ok(self.kept(proof)??.storage_root != EMPTY_ROOT_HASH)
     }
 
     /// Code by its hash.
@@ -145,19 +159,13 @@ impl StateView {
         }
     }
 
-    /// Asks the final blocks above this view's base, oldest first, for the value before them.
-    fn look_back<T>(&self, look: impl FnMut(&ExecutedBlock) -> Option<T>) -> Result<Option<T>, StateError> {
-        let number = self.number;
-        self.tree.before(self.base, look).map_err(|kept| StateError::Pruned {
-            number,
-            oldest: kept.oldest,
-            head: kept.head,
-        })
-    }
-
-    /// What was there before the block `wiped` is not kept.
-    fn pruned(&self, wiped: u64) -> StateError {
-        StateError::Pruned { number: self.number, oldest: wiped, head: self.tree.head().number }
+    /// What was read of the storage's history, unless that went away meanwhile.
+    fn kept<T>(&self, read: T) -> Result<T, StateError> {
+        let oldest = self.store.oldest_state();
+        if self.base < oldest {
+            return Err(StateError::Pruned { number: self.number, oldest, head: self.tree.head().number });
+        }
+        Ok(read)
     }
 }
 

@@ -11,7 +11,7 @@ use alloy_primitives::B256;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 
 use super::schema::{self, StoredHead};
-use super::{StorageError, Store, durable, open};
+use super::{History, StorageError, Store, durable, open};
 use crate::execution::ForkError;
 use crate::trie::{NodeSource, StateTrie};
 
@@ -143,13 +143,13 @@ pub(super) fn holds_database(directory: &Path) -> Result<bool, OpenError> {
 impl Store {
     /// Opens the database in `directory`, which is created if it does not exist, and checks that
     /// it is one of the chain with this genesis hash.
-    pub(crate) fn open(directory: &Path, genesis: B256) -> Result<Opened, OpenError> {
+    pub(crate) fn open(directory: &Path, genesis: B256, history: History) -> Result<Opened, OpenError> {
         let file = |source| StorageError::File { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(file)?;
         if !holds_database(directory)? {
-            return Ok(Opened::New(Self::open_database(directory, true)?));
+            return Ok(Opened::New(Self::open_database(directory, true, history)?));
         }
-        let store = Self::open_database(directory, false)?;
+        let store = Self::open_database(directory, false, history)?;
         match store.identify(genesis)? {
             Some(head) => {
                 store.check_recent(&head)?;

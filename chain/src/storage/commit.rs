@@ -4,15 +4,17 @@
 //! that of the one before. That makes writing about twice as fast as random order, in which every
 //! entry searches the write buffer from its top.
 
-use alloy_primitives::keccak256;
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, U256, keccak256};
 use alloy_rlp::Encodable;
 use rocksdb::{WriteBatch, WriteOptions};
 
 use super::schema::{self, StoredHead};
 use super::{StorageError, Store};
 use crate::block::RecoveredBlock;
-use crate::execution::Receipt;
-use crate::state::StateDiff;
+use crate::execution::{Receipt, Touched};
+use crate::state::{AccountDiff, StateDiff};
 use crate::trie::Record;
 
 /// Everything that becomes stored with a block.
@@ -23,6 +25,8 @@ pub(crate) struct BlockWrite<'a> {
     /// What changes in the tries; of `diff`, the accounts that are marked as wiped lose their
     /// storage tries before.
     pub(crate) records: &'a [Record],
+    /// The accounts that each transaction touched.
+    pub(crate) touched: &'a [Touched],
     /// The certificate that made it final, if there is one of its own.
     pub(crate) certificate: Option<&'a [u8]>,
 }
@@ -33,7 +37,7 @@ impl Store {
         let mut batch = WriteBatch::default();
         batch.put_cf(self.column(schema::META), schema::META_FORMAT, schema::FORMAT.to_be_bytes());
         batch.put_cf(self.column(schema::META), schema::META_GENESIS, write.block.hash());
-        self.put_block(&mut batch, write);
+        self.put_block(&mut batch, write)?;
         self.db.write(batch)?;
         self.sync(0)
     }
@@ -41,14 +45,14 @@ impl Store {
     /// Writes a final block, all of it or nothing.
     pub(crate) fn commit(&self, write: &BlockWrite<'_>) -> Result<(), StorageError> {
         let mut batch = WriteBatch::with_capacity_bytes(1024 + write.block.transactions().len() * 768);
-        self.put_block(&mut batch, write);
+        self.put_block(&mut batch, write)?;
         let mut options = WriteOptions::default();
         options.set_memtable_insert_hint_per_batch(true);
         self.db.write_opt(batch, &options)?;
         Ok(())
     }
 
-    fn put_block(&self, batch: &mut WriteBatch, write: &BlockWrite<'_>) {
+    fn put_block(&self, batch: &mut WriteBatch, write: &BlockWrite<'_>) -> Result<(), StorageError> {
         let block = write.block;
         let number = block.number().to_be_bytes();
         let mut header = Vec::with_capacity(1024);
@@ -74,66 +78,111 @@ impl Store {
         for (hash, position) in positions {
             batch.put_cf(transactions, hash, position);
         }
-        self.put_state(batch, write.diff);
-        self.put_nodes(batch, write.records);
+        self.put_state(batch, write.diff, block.number())?;
+        self.put_nodes(batch, write, block.number())?;
+        self.put_index(batch, write);
+        self.put_oldest(batch, block.number());
         let (number, hash, state_root) = (block.number(), block.hash(), block.header().state_root);
         batch.put_cf(self.column(schema::META), schema::META_HEAD, StoredHead { number, hash, state_root }.encode());
+        Ok(())
     }
 
-    fn put_state(&self, batch: &mut WriteBatch, diff: &StateDiff) {
-        let (accounts, storage) = (self.column(schema::ACCOUNTS), self.column(schema::STORAGE));
+    fn put_state(&self, batch: &mut WriteBatch, diff: &StateDiff, number: u64) -> Result<(), StorageError> {
         let mut changes: Vec<_> = diff.accounts.iter().collect();
         changes.sort_unstable_by_key(|(address, _)| *address);
         for (address, change) in &changes {
-            if change.wiped {
-                self.remove_prefix(batch, schema::STORAGE, address.as_slice());
-                self.remove_prefix(batch, schema::STORAGE_TRIE, keccak256(address).as_slice());
-            }
-            match &change.new {
-                Some(account) if change.old.as_ref() == Some(account) => {}
-                Some(account) => batch.put_cf(accounts, address, schema::account_value(account)),
-                None if change.old.is_some() => batch.delete_cf(accounts, address),
-                None => {}
+            if change.old != change.new {
+                let accounts = self.column(schema::ACCOUNTS);
+                match &change.new {
+                    Some(account) => batch.put_cf(accounts, address, schema::account_value(account)),
+                    None => batch.delete_cf(accounts, address),
+                }
+                let before = change.old.as_ref().map(schema::account_value).unwrap_or_default();
+                self.note(batch, schema::ACCOUNTS, address.as_slice(), number, &before);
             }
         }
         for (address, change) in &changes {
-            let mut slots: Vec<_> = change.slots.iter().collect();
-            slots.sort_unstable_by_key(|(slot, _)| *slot);
-            for (slot, value) in slots {
-                let key = schema::slot_key(address, slot);
-                if value.new.is_zero() {
-                    batch.delete_cf(storage, key);
-                } else {
-                    batch.put_cf(storage, key, schema::slot_value(&value.new));
-                }
-            }
+            self.put_slots(batch, address, change, number)?;
         }
         let codes = self.column(schema::CODE);
         for (hash, code) in &diff.code {
             batch.put_cf(codes, hash, code.original_byte_slice());
             self.codes.insert(*hash, code.clone());
         }
+        Ok(())
     }
 
-    fn put_nodes(&self, batch: &mut WriteBatch, records: &[Record]) {
-        let mut nodes: Vec<_> = records
-            .iter()
-            .map(|Record { owner, path, node }| (schema::node_key(*owner, path), node.as_deref()))
-            .collect();
-        nodes.sort_unstable();
-        for ((column, key), node) in nodes {
-            match node {
-                Some(node) => batch.put_cf(self.column(column), key, node),
-                None => batch.delete_cf(self.column(column), key),
+    fn put_slots(
+        &self,
+        batch: &mut WriteBatch,
+        address: &Address,
+        change: &AccountDiff,
+        number: u64,
+    ) -> Result<(), StorageError> {
+        let gone = match change.wiped {
+            true => self.wipe(batch, schema::STORAGE, address.as_slice(), number)?,
+            false => BTreeSet::new(),
+        };
+        let mut slots: Vec<_> = change.slots.iter().collect();
+        slots.sort_unstable_by_key(|(slot, _)| *slot);
+        let storage = self.column(schema::STORAGE);
+        for (slot, value) in slots {
+            let key = schema::slot_key(address, slot);
+            if value.new.is_zero() {
+                batch.delete_cf(storage, key);
+            } else {
+                batch.put_cf(storage, key, schema::slot_value(&value.new));
+            }
+            if !gone.contains(key.as_slice()) {
+                // In a wiped account what was there has been noted, and the old values mean nothing.
+                let before = if change.wiped { U256::ZERO } else { value.old };
+                self.note(batch, schema::STORAGE, &key, number, &schema::slot_value(&before));
             }
         }
+        Ok(())
     }
 
-    fn remove_prefix(&self, batch: &mut WriteBatch, column: &'static str, prefix: &[u8]) {
-        let column = self.column(column);
+    fn put_nodes(&self, batch: &mut WriteBatch, write: &BlockWrite<'_>, number: u64) -> Result<(), StorageError> {
+        let wiped = write.diff.accounts.iter().filter(|(_, change)| change.wiped);
+        let mut wiped: Vec<_> = wiped.map(|(address, _)| keccak256(address)).collect();
+        wiped.sort_unstable();
+        let mut gone = BTreeSet::new();
+        for owner in wiped {
+            gone.append(&mut self.wipe(batch, schema::STORAGE_TRIE, owner.as_slice(), number)?);
+        }
+        let mut nodes: Vec<_> =
+            write.records.iter().map(|record| (schema::node_key(record.owner, &record.path), record)).collect();
+        nodes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for ((column, key), record) in nodes {
+            match &record.node {
+                Some(node) => batch.put_cf(self.column(column), &key, node),
+                None => batch.delete_cf(self.column(column), &key),
+            }
+            if column != schema::STORAGE_TRIE || !gone.contains(key.as_slice()) {
+                self.note(batch, column, &key, number, record.before.as_deref().unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all entries below a prefix, notes what they were, and tells their keys.
+    fn wipe(
+        &self,
+        batch: &mut WriteBatch,
+        column: &'static str,
+        prefix: &[u8],
+        number: u64,
+    ) -> Result<BTreeSet<Box<[u8]>>, StorageError> {
+        let mut keys = BTreeSet::new();
+        for entry in self.below(column, prefix) {
+            let (key, value) = entry?;
+            self.note(batch, column, &key, number, &value);
+            keys.insert(key);
+        }
         // A prefix of nothing but ones has no end; then every key that is longer is below this.
         let end = schema::prefix_end(prefix).unwrap_or_else(|| [prefix, &[0xff; 64]].concat());
-        batch.delete_range_cf(column, prefix.to_vec(), end);
+        batch.delete_range_cf(self.column(column), prefix.to_vec(), end);
+        Ok(keys)
     }
 }
 

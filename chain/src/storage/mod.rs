@@ -16,6 +16,8 @@ mod cache;
 mod check;
 mod commit;
 mod durable;
+mod history;
+mod index;
 mod inspect;
 mod inspect_state;
 mod open;
@@ -35,6 +37,8 @@ use cache::CodeCache;
 pub use check::OpenError;
 pub(crate) use check::Opened;
 pub(crate) use commit::BlockWrite;
+pub use history::History;
+pub use index::LogTerms;
 pub use inspect::{BlockDamage, CheckedBlock, ColumnSize, StoredChain};
 pub use inspect_state::{CheckedState, StateDamage};
 pub use read::TransactionPosition;
@@ -79,6 +83,7 @@ pub(crate) struct Store {
     codes: CodeCache,
     /// The head at the last sync of this run.
     synced: Mutex<Option<u64>>,
+    retention: history::Retention,
 }
 
 impl std::fmt::Debug for Store {
@@ -103,8 +108,11 @@ impl Store {
         if *synced == Some(head) {
             return Ok(());
         }
+        // Before the sync, which makes it durable.
+        let oldest = self.stored_oldest()?;
         self.db.flush_wal(true)?;
         durable::write(&self.directory, head)?;
+        self.retention.is_durable(oldest);
         *synced = Some(head);
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! Opening the database with options that keep it small and honest.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, CompactionDecision, DB, DBCompressionType, DBRecoveryMode,
+    LogLevel, Options,
 };
 
 use super::cache::CodeCache;
+use super::history::{History, Retention, is_useless};
 use super::schema::{self, COLUMNS};
 use super::{OpenError, StorageError, Store};
 
@@ -27,34 +31,48 @@ const BACKGROUND_JOBS: i32 = 2;
 
 impl Store {
     /// Opens or creates the database in `directory`.
-    pub(super) fn open_database(directory: &Path, create: bool) -> Result<Self, OpenError> {
+    pub(super) fn open_database(directory: &Path, create: bool, history: History) -> Result<Self, OpenError> {
         let mut options = database_options();
         options.create_if_missing(create);
         options.create_missing_column_families(create);
         if !create {
             check_columns(&options, directory)?;
         }
-        let db = DB::open_cf_descriptors(&options, directory, column_descriptors());
-        Self::opened(directory, db)
+        let droppable = Arc::default();
+        let db = DB::open_cf_descriptors(&options, directory, column_descriptors(&droppable));
+        Self::opened(directory, db, Retention::new(history, droppable))
     }
 
     /// Opens the database in `directory` without writing anything. Nobody else may have it open.
     pub(super) fn open_read_only(directory: &Path) -> Result<Self, OpenError> {
         let options = database_options();
         check_columns(&options, directory)?;
-        let db = DB::open_cf_descriptors_read_only(&options, directory, column_descriptors(), false);
-        Self::opened(directory, db)
+        let droppable = Arc::default();
+        let db = DB::open_cf_descriptors_read_only(&options, directory, column_descriptors(&droppable), false);
+        Self::opened(directory, db, Retention::new(History::Archive, droppable))
     }
 
-    fn opened(directory: &Path, db: Result<DB, rocksdb::Error>) -> Result<Self, OpenError> {
+    fn opened(directory: &Path, db: Result<DB, rocksdb::Error>, retention: Retention) -> Result<Self, OpenError> {
         let db = db.map_err(|error| OpenError::from_rocksdb(directory, error))?;
-        Ok(Self { db, directory: directory.to_owned(), codes: CodeCache::default(), synced: Mutex::new(None) })
+        let (directory, codes, synced) = (directory.to_owned(), CodeCache::default(), Mutex::new(None));
+        let store = Self { db, directory, codes, synced, retention };
+        store.restore_oldest()?;
+        Ok(store)
     }
 }
 
-fn column_descriptors() -> impl Iterator<Item = ColumnFamilyDescriptor> {
+fn column_descriptors(droppable: &Arc<AtomicU64>) -> impl Iterator<Item = ColumnFamilyDescriptor> {
     let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-    COLUMNS.iter().map(move |name| ColumnFamilyDescriptor::new(*name, column_options(name, &cache)))
+    COLUMNS.iter().map(move |name| {
+        let mut options = column_options(name, &cache);
+        if is_history(name) {
+            let droppable = droppable.clone();
+            options.set_compaction_filter(&format!("assent.{name}"), move |_: u32, key: &[u8], _: &[u8]| {
+                if is_useless(key, &droppable) { CompactionDecision::Remove } else { CompactionDecision::Keep }
+            });
+        }
+        ColumnFamilyDescriptor::new(*name, options)
+    })
 }
 
 /// Whether `directory` holds a RocksDB database, whatever is in it.
@@ -83,6 +101,11 @@ fn check_columns(options: &Options, directory: &Path) -> Result<(), OpenError> {
     if found == expected {
         return Ok(());
     }
+    let mut first: Vec<_> = COLUMNS[..schema::COLUMNS_OF_FORMAT_1].iter().map(ToString::to_string).collect();
+    first.sort_unstable();
+    if found == first {
+        return Err(OpenError::Format { directory: directory.to_owned(), expected: schema::FORMAT, got: 1 });
+    }
     Err(OpenError::Foreign {
         directory: directory.to_owned(),
         reason: format!("expected the column families {}, got {}", expected.join(", "), found.join(", ")),
@@ -109,6 +132,16 @@ fn database_options() -> Options {
     options
 }
 
+fn is_history(name: &str) -> bool {
+    let names =
+        [schema::ACCOUNT_HISTORY, schema::STORAGE_HISTORY, schema::ACCOUNT_TRIE_HISTORY, schema::STORAGE_TRIE_HISTORY];
+    names.contains(&name)
+}
+
+fn is_index(name: &str) -> bool {
+    matches!(name, schema::LOG_INDEX | schema::ADDRESS_INDEX | schema::CREATIONS)
+}
+
 fn column_options(name: &str, cache: &Cache) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
@@ -116,7 +149,8 @@ fn column_options(name: &str, cache: &Cache) -> Options {
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
     blocks.set_format_version(5);
     let by_number = matches!(name, schema::HEADERS | schema::BODIES | schema::RECEIPTS | schema::CERTIFICATES);
-    if !by_number {
+    // What is only ever searched from some key on has no use for it.
+    if !by_number && !is_history(name) && !is_index(name) {
         blocks.set_bloom_filter(10.0, false);
     }
     let mut options = Options::default();
@@ -124,7 +158,7 @@ fn column_options(name: &str, cache: &Cache) -> Options {
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_max_write_buffer_number(3);
     options.set_level_compaction_dynamic_level_bytes(true);
-    let compressible = by_number || name == schema::CODE;
+    let compressible = by_number || name == schema::CODE || is_index(name);
     options.set_compression_type(if compressible { DBCompressionType::Lz4 } else { DBCompressionType::None });
     options
 }

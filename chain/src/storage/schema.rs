@@ -6,6 +6,7 @@
 //! | `meta` | `format` | [`FORMAT`], 4 bytes |
 //! | | `genesis` | hash of block 0 |
 //! | | `head` | number (8), hash, state root of the last final block |
+//! | | `oldest` | number (8) of the oldest block whose state can be read; no entry: 0 |
 //! | `headers` | number | hash, RLP header, RLP seal |
 //! | `bodies` | number | count (4), for each transaction sender (20) and end (4), then their EIP-2718 bytes |
 //! | `receipts` | number | count (4), for each receipt end (8) and logs before it in the block (4), then the RLP receipts |
@@ -17,6 +18,10 @@
 //! | `code` | code hash | the code; never removed |
 //! | `account_trie` | path | the RLP node of the trie of accounts |
 //! | `storage_trie` | hashed address, path | the RLP node of that account's storage trie |
+//! | `account_history`, `storage_history`, `account_trie_history`, `storage_trie_history` | a key of the column of that name, number | what stood there before the block; empty: nothing |
+//! | `log_index` | topic's position (1; 0: the address), topic or address, number | nothing: the block has such a log |
+//! | `address_index` | address, number, index (4) | nothing: the transaction touched the account |
+//! | `creations` | address, number, index (4) | nothing: the transaction created a contract there |
 //!
 //! A path is its number of nibbles (1 byte) and the nibbles packed, the last half byte zero.
 //! Lengths and counts inside values are little endian.
@@ -29,7 +34,7 @@ use crate::state::FlatAccount;
 use crate::trie::Owner;
 
 /// The version of everything below.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 pub(crate) const META: &str = "meta";
 pub(crate) const HEADERS: &str = "headers";
@@ -43,9 +48,19 @@ pub(crate) const STORAGE: &str = "storage";
 pub(crate) const CODE: &str = "code";
 pub(crate) const ACCOUNT_TRIE: &str = "account_trie";
 pub(crate) const STORAGE_TRIE: &str = "storage_trie";
+pub(crate) const ACCOUNT_HISTORY: &str = "account_history";
+pub(crate) const STORAGE_HISTORY: &str = "storage_history";
+pub(crate) const ACCOUNT_TRIE_HISTORY: &str = "account_trie_history";
+pub(crate) const STORAGE_TRIE_HISTORY: &str = "storage_trie_history";
+pub(crate) const LOG_INDEX: &str = "log_index";
+pub(crate) const ADDRESS_INDEX: &str = "address_index";
+pub(crate) const CREATIONS: &str = "creations";
+
+/// How many of [`COLUMNS`] the first format had.
+pub(crate) const COLUMNS_OF_FORMAT_1: usize = 12;
 
 /// All column families (RocksDB adds its own, `default`, which stays empty).
-pub(crate) const COLUMNS: [&str; 12] = [
+pub(crate) const COLUMNS: [&str; 19] = [
     META,
     HEADERS,
     BODIES,
@@ -58,11 +73,35 @@ pub(crate) const COLUMNS: [&str; 12] = [
     CODE,
     ACCOUNT_TRIE,
     STORAGE_TRIE,
+    ACCOUNT_HISTORY,
+    STORAGE_HISTORY,
+    ACCOUNT_TRIE_HISTORY,
+    STORAGE_TRIE_HISTORY,
+    LOG_INDEX,
+    ADDRESS_INDEX,
+    CREATIONS,
 ];
+
+/// The column that holds what stood in `column` before each block that changed it.
+pub(crate) fn history_of(column: &'static str) -> &'static str {
+    match column {
+        ACCOUNTS => ACCOUNT_HISTORY,
+        STORAGE => STORAGE_HISTORY,
+        ACCOUNT_TRIE => ACCOUNT_TRIE_HISTORY,
+        STORAGE_TRIE => STORAGE_TRIE_HISTORY,
+        other => unreachable!("`{other}` has no history"),
+    }
+}
+
+/// A key with the number of a block behind it.
+pub(crate) fn at_block(key: &[u8], number: u64) -> Vec<u8> {
+    [key, &number.to_be_bytes()].concat()
+}
 
 pub(crate) const META_FORMAT: &[u8] = b"format";
 pub(crate) const META_GENESIS: &[u8] = b"genesis";
 pub(crate) const META_HEAD: &[u8] = b"head";
+pub(crate) const META_OLDEST: &[u8] = b"oldest";
 
 /// The last final block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

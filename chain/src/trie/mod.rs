@@ -56,6 +56,8 @@ pub(crate) struct Record {
     pub(crate) path: Nibbles,
     /// The node's encoding; `None` removes it.
     pub(crate) node: Option<Box<[u8]>>,
+    /// What stood there before the block; `None`: nothing, or it went away with all of its owner's storage.
+    pub(crate) before: Option<Box<[u8]>>,
 }
 
 /// Where a node stands.

@@ -140,6 +140,7 @@ impl StateTrie {
     ) -> Result<TrieUpdate, TrieError> {
         let mut writer = Writer::new(source, number);
         let root = update(&mut writer, None, self.root.as_ref(), changes)?;
-        Ok(TrieUpdate { trie: Self { root }, records: writer.records, wiped: writer.wiped })
+        let (records, wiped) = writer.finish();
+        Ok(TrieUpdate { trie: Self { root }, records, wiped })
     }
 }

@@ -36,7 +36,7 @@ impl Nodes {
             nodes.retain(|(owner, _), _| *owner != wiped);
         }
         let mut seen = std::collections::BTreeSet::new();
-        for Record { owner, path, node } in &update.records {
+        for Record { owner, path, node, .. } in &update.records {
             assert!(seen.insert((*owner, path.to_vec())), "a path is recorded twice: {path:?}");
             let key = (*owner, path.to_vec());
             match node {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::map::AddressSet;
+use alloy_primitives::map::{AddressSet, HashMap};
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::nodes::RlpNode;
 use alloy_trie::{Nibbles, TrieMask};
@@ -25,21 +25,32 @@ pub(crate) struct Writer<'a> {
     pub(crate) records: Vec<Record>,
     /// Accounts whose stored slots and storage nodes all go away before `records` are written.
     pub(crate) wiped: AddressSet,
+    /// The nodes that the walk went through, as they were stored.
+    before: HashMap<(Owner, Nibbles), Box<[u8]>>,
     buffer: Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(source: &'a dyn NodeSource, stamp: u64) -> Self {
-        Self { source, stamp, records: Vec::new(), wiped: AddressSet::default(), buffer: Vec::with_capacity(1024) }
+        let (wiped, before) = (AddressSet::default(), HashMap::default());
+        Self { source, stamp, records: Vec::new(), wiped, before, buffer: Vec::with_capacity(1024) }
+    }
+
+    /// What to write, each with what it replaces.
+    pub(crate) fn finish(mut self) -> (Vec<Record>, AddressSet) {
+        for record in &mut self.records {
+            record.before = self.before.remove(&(record.owner, record.path));
+        }
+        (self.records, self.wiped)
     }
 
     fn put(&mut self, owner: Owner, path: Nibbles) {
         let node = Some(self.buffer.as_slice().into());
-        self.records.push(Record { owner, path, node });
+        self.records.push(Record { owner, path, node, before: None });
     }
 
     fn remove(&mut self, owner: Owner, path: Nibbles) {
-        self.records.push(Record { owner, path, node: None });
+        self.records.push(Record { owner, path, node: None, before: None });
     }
 }
 
@@ -99,8 +110,14 @@ struct Walk<'w, 'a> {
 }
 
 impl Walk<'_, '_> {
-    fn fetch<'l, L: Leaf>(&self, link: &'l Link<L>, path: &Nibbles) -> Result<&'l Arc<Stamped<L>>, TrieError> {
-        link.node(self.writer.source, self.owner, path, self.writer.stamp)
+    fn fetch<'l, L: Leaf>(&mut self, link: &'l Link<L>, path: &Nibbles) -> Result<&'l Arc<Stamped<L>>, TrieError> {
+        let stamped = link.node(self.writer.source, self.owner, path, self.writer.stamp)?;
+        if link.is_stored_apart() || path.is_empty() {
+            self.writer.buffer.clear();
+            stamped.node.encode(&mut self.writer.buffer);
+            self.writer.before.insert((self.owner, *path), self.writer.buffer.as_slice().into());
+        }
+        Ok(stamped)
     }
 
     /// What becomes of the node `old` at `prefix` under `items`, all of whose keys begin so.

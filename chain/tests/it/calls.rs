@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, Bytes, U256, hex};
 use assent_chain::execution::{
-    BlockContext, CallError, CallOptions, CallOutcome, CallRequest, EstimateError, call, estimate_gas,
+    BlockContext, CallError, CallOptions, CallOutcome, CallRequest, EstimateError, Overrides, call, estimate_gas,
 };
 use assent_chain::state::StateView;
 
@@ -33,12 +33,12 @@ impl Fixture {
 
     fn call(&self, request: CallRequest) -> Result<CallOutcome, CallError> {
         let (view, context) = self.at();
-        call(&view, &context, &request, OPTIONS)
+        call(&view, &context, &request, &Overrides::default(), OPTIONS)
     }
 
     fn estimate(&self, request: CallRequest) -> Result<u64, EstimateError> {
         let (view, context) = self.at();
-        estimate_gas(&view, &context, &request, OPTIONS)
+        estimate_gas(&view, &context, &request, &Overrides::default(), OPTIONS)
     }
 
     fn request(&self, input: impl Into<Bytes>) -> CallRequest {
@@ -102,9 +102,9 @@ fn endless_code_is_aborted_at_the_deadline() {
     for request in [jumping, calling] {
         let start = Instant::now();
         let options = CallOptions { gas_cap: u64::MAX / 2, deadline: Some(start + Duration::from_millis(50)) };
-        let error = call(&view, &context, &request, options).unwrap_err();
+        let error = call(&view, &context, &request, &Overrides::default(), options).unwrap_err();
         assert!(matches!(error, CallError::TimedOut), "{error}");
-        let error = estimate_gas(&view, &context, &request, options);
+        let error = estimate_gas(&view, &context, &request, &Overrides::default(), options);
         assert!(error.is_err());
     }
 }

@@ -45,7 +45,7 @@ fn each_kind_of_damage_is_named() {
     };
     let cases: Vec<(&str, Change)> = vec![
         ("format version is missing", remove("meta", b"format".to_vec())),
-        ("expected database format 1, got 2", put("meta", b"format".to_vec(), vec![0, 0, 0, 2])),
+        ("expected database format 2, got 3", put("meta", b"format".to_vec(), vec![0, 0, 0, 3])),
         ("not four bytes", put("meta", b"format".to_vec(), vec![1])),
         ("genesis hash is missing", remove("meta", b"genesis".to_vec())),
         ("belongs to another chain", put("meta", b"genesis".to_vec(), vec![1; 32])),
@@ -116,6 +116,15 @@ fn foreign_directories_and_chains_are_refused() {
     DB::open(&options, directory.path()).unwrap().put("a", "b").unwrap();
     let error = open(directory.path(), &genesis).unwrap_err();
     assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+
+    // The column families of the first format, which kept no history.
+    let directory = tempfile::tempdir().unwrap();
+    let mut names = "meta headers bodies receipts certificates numbers transactions accounts storage code".to_owned();
+    names.push_str(" account_trie storage_trie");
+    options.create_missing_column_families(true);
+    DB::open_cf(&options, directory.path(), names.split(' ')).unwrap();
+    let error = open(directory.path(), &genesis).unwrap_err().to_string();
+    assert!(error.contains("expected database format 2, got 1") && error.contains("sync again"), "{error}");
 
     let directory = closed(&genesis);
     let other = genesis_with(|plan| plan.chain_id = 7);

@@ -9,6 +9,7 @@ mod calls;
 mod damage;
 mod encoding;
 mod forks;
+mod history;
 mod inspection;
 mod lifecycle;
 mod random;

@@ -100,7 +100,7 @@ fn check(chain: &Chain, touched: &BTreeSet<Address>) {
     let slots: Vec<_> = (0..SLOTS).map(|slot| B256::from(U256::from(slot))).collect();
     let mut supply = U256::ZERO;
     for address in touched {
-        let (_, proof) = chain.proof(address, &slots).unwrap();
+        let (_, proof) = chain.proof_at(alloy_eips::BlockId::latest(), address, &slots).unwrap();
         let flat = view.account(address).unwrap();
         assert_eq!(flat, proof.account);
         supply += flat.map_or(U256::ZERO, |account| account.balance);

@@ -11,7 +11,9 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, hex, kecca
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use assent_chain::mempool::Origin;
-use assent_chain::{Block, BlockError, BuildRequest, Chain, ChainOptions, ExecutedBlock, Seal, SealExpectation};
+use assent_chain::{
+    Block, BlockError, BuildRequest, Chain, ChainOptions, ExecutedBlock, History, Seal, SealExpectation,
+};
 use assent_genesis::{Genesis, NetworkPlan};
 use tempfile::TempDir;
 
@@ -97,8 +99,12 @@ pub struct Node {
 
 impl Node {
     pub fn new(genesis: &Genesis) -> Self {
-        let directory = Arc::new(tempfile::tempdir().unwrap());
-        let chain = Chain::open(&directory.path().join("chain"), genesis, &ChainOptions::default()).unwrap();
+        Self::open(Arc::new(tempfile::tempdir().unwrap()), genesis, History::Archive)
+    }
+
+    pub fn open(directory: Arc<TempDir>, genesis: &Genesis, history: History) -> Self {
+        let options = ChainOptions { history, ..ChainOptions::default() };
+        let chain = Chain::open(&directory.path().join("chain"), genesis, &options).unwrap();
         Self { chain, directory }
     }
 

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use assent_consensus::Hash;
 use assent_genesis::{Genesis, NetworkPlan, NodeKeys, SecretKey};
+use assent_rpc::RpcConfig;
 
 use crate::{
     config::{self, Overrides},
@@ -36,6 +37,8 @@ pub(crate) struct Ports {
     pub(crate) metrics: u16,
     /// Whether the node is reached from this machine only.
     pub(crate) loopback: bool,
+    /// Whether all of JSON-RPC is offered, as developers want it.
+    pub(crate) all_namespaces: bool,
 }
 
 impl Ports {
@@ -45,6 +48,9 @@ impl Ports {
         let mut overrides = Overrides::default();
         overrides.list("p2p.listen", [format!("/ip4/{host}/tcp/{}", self.p2p)]);
         overrides.text("rpc.listen", &format!("127.0.0.1:{}", self.rpc));
+        if self.all_namespaces {
+            overrides.list("rpc.namespaces", RpcConfig::ALL_NAMESPACES.map(String::from));
+        }
         overrides.text("metrics.listen", &format!("127.0.0.1:{}", self.metrics));
         overrides
     }

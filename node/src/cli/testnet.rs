@@ -139,6 +139,7 @@ fn ports(args: &TestnetArgs, hosts: &[String]) -> Result<Vec<Ports>> {
             rpc: port(args.rpc_port, "--rpc-port")?,
             metrics: port(args.metrics_port, "--metrics-port")?,
             loopback: is_loopback(host),
+            all_namespaces: false,
         });
         *number += 1;
     }

@@ -20,7 +20,9 @@ use figment::{
 use thiserror::Error;
 
 pub use self::{
-    settings::{LogFormat, LogSettings, MempoolSettings, MetricsSettings, P2pSettings, RpcSettings, Settings},
+    settings::{
+        HistorySettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings, P2pSettings, RpcSettings, Settings,
+    },
     template::{Overrides, render},
     value::{ExtraPeer, parse_multiaddr, tcp_multiaddr},
 };
@@ -43,6 +45,8 @@ pub struct NodeConfig {
     pub log: LogSettings,
     /// Limits of the mempool.
     pub mempool: MempoolSettings,
+    /// How much of the past is kept.
+    pub history: HistorySettings,
     /// Whether the home holds a validator key. A node without one is a follower.
     pub validator: bool,
     /// Whether the operator accepts what voting without the signer's memory risks (DESIGN section
@@ -126,6 +130,7 @@ impl NodeConfig {
             metrics: settings.metrics,
             log: settings.log,
             mempool: settings.mempool,
+            history: settings.history,
             validator: home.validator_key().exists(),
             accept_lost_memory_risk: false,
             home,
@@ -136,7 +141,11 @@ impl NodeConfig {
 impl NodeConfig {
     /// What the chain is opened with.
     pub fn chain_options(&self) -> ChainOptions {
-        ChainOptions { mempool: self.mempool.limits(), mempool_journal: Some(self.home.data().join("mempool.journal")) }
+        ChainOptions {
+            mempool: self.mempool.limits(),
+            mempool_journal: Some(self.home.data().join("mempool.journal")),
+            history: self.history.retention,
+        }
     }
 }
 
@@ -153,7 +162,7 @@ pub fn unknown_variables(environment: impl IntoIterator<Item = (String, String)>
 }
 
 const PREFIX: &str = "ASSENT_";
-const TABLES: [&str; 5] = ["p2p", "rpc", "metrics", "log", "mempool"];
+const TABLES: [&str; 6] = ["p2p", "rpc", "metrics", "log", "history", "mempool"];
 
 /// The setting that a variable stands for: `ASSENT_RPC_MAX_BODY` is `rpc.max_body`.
 fn setting_of(variable: &str) -> Option<String> {
@@ -293,6 +302,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use assent_chain::History;
 
     fn load(file: &str, environment: &[(&str, &str)], flags: &Flags) -> Result<NodeConfig, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -359,6 +369,17 @@ mod tests {
     }
 
     #[test]
+    fn the_past_is_kept_whole_or_for_a_number_of_blocks() {
+        let none = Flags::default();
+        let retention = |file: &str| load(file, &[], &none).unwrap().history.retention;
+        assert_eq!(retention(""), History::Archive);
+        assert_eq!(retention("[history]\nretention = \"archive\"\n"), History::Archive);
+        assert_eq!(retention("[history]\nretention = 10000\n"), History::Blocks(10_000));
+        let environment = [("ASSENT_HISTORY_RETENTION", "128")];
+        assert_eq!(load("", &environment, &none).unwrap().history.retention, History::Blocks(128));
+    }
+
+    #[test]
     fn spaces_in_a_log_filter_mean_nothing() {
         let file = "[log]\nfilter = \" info , assent::network=debug \"\n";
         assert_eq!(load(file, &[], &Flags::default()).unwrap().log.filter, "info,assent::network=debug");
@@ -374,6 +395,11 @@ mod tests {
             ("[rpc]\nmax_body = \"5GiB\"\n", "rpc.max_body: expected"),
             ("[log]\nfilter = \"info,=,x=y=z\"\n", "log.filter: expected levels"),
             ("[log]\nfilter = \" éé=info\"\n", "log.filter: expected levels"),
+            ("[history]\nretention = \"all\"\n", "history.retention: expected \"archive\" or a number of blocks"),
+            (
+                "[history]\nretention = 127\n",
+                "history.retention: expected \"archive\" or a number of blocks, at least 128",
+            ),
             ("[log]\nformat = \"xml\"\n", "log.format: expected one of text, json, got \"xml\""),
             ("[p2p]\nlisten = []\n", "p2p.listen: expected at least one"),
             ("[p2p]\nlisten = [\"0.0.0.0:30303\"]\n", "p2p.listen: expected a multiaddr"),

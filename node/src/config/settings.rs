@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use assent_chain::mempool::MempoolLimits;
+use assent_chain::{History, mempool::MempoolLimits};
 use assent_rpc::RpcConfig;
 use bytesize::ByteSize;
 use libp2p::Multiaddr;
@@ -32,6 +32,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Table `[mempool]`.
     pub mempool: MempoolSettings,
+    /// Table `[history]`.
+    pub history: HistorySettings,
 }
 
 /// How other nodes reach this one, and it them.
@@ -218,4 +220,13 @@ impl MempoolSettings {
             queued_per_sender: self.max_queued_per_sender,
         }
     }
+}
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistorySettings {
+    /// Of how many blocks the state can be read.
+    #[serde(deserialize_with = "value::retention")]
+    pub retention: History,
 }

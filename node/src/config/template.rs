@@ -79,7 +79,12 @@ const TABLES: &[Table] = &[
                 "\"127.0.0.1:8545\"",
                 "Address and port. Loopback unless a proxy or firewall decides who may call.",
             ),
-            ("namespaces", "[\"eth\", \"net\", \"web3\", \"assent\"]", "Groups of methods that are offered."),
+            (
+                "namespaces",
+                "[\"eth\", \"net\", \"web3\", \"assent\", \"ots\", \"erigon\"]",
+                "Groups of methods that are offered. Further ones, for those who ask for them: txpool (shows what\n\
+                 others are about to do), debug and trace (executions that take long).",
+            ),
             (
                 "hosts",
                 "[]",
@@ -132,6 +137,16 @@ const TABLES: &[Table] = &[
             ("format", "\"text\"", "\"text\" for people, \"json\" for machines."),
             ("file", "\"\"", "File that lines are appended to. Not set: standard error."),
         ],
+    ),
+    (
+        "history",
+        "The past. Blocks, transactions, receipts and logs are always kept.",
+        &[(
+            "retention",
+            "\"archive\"",
+            "Of how many blocks below the head the state can be read (eth_call, eth_getBalance, eth_getProof and\n\
+             traces of old blocks): \"archive\" for all, or a number, at least 128.",
+        )],
     ),
     (
         "mempool",

@@ -3,6 +3,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use assent_chain::History;
 use assent_consensus::PublicKey;
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use serde::{
@@ -67,6 +68,25 @@ pub(super) fn extra_peers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     let texts = strings(deserializer)?;
     let parsed: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
     parsed.map_err(de::Error::custom)
+}
+
+pub(super) fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<History, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        Blocks(u64),
+        Name(String),
+    }
+    let refused = |got: &dyn std::fmt::Display| {
+        let least = History::LEAST;
+        de::Error::custom(format!("expected \"archive\" or a number of blocks, at least {least}, got {got}"))
+    };
+    match Given::deserialize(deserializer).map_err(|error| refused(&error))? {
+        Given::Name(name) if name == "archive" => Ok(History::Archive),
+        Given::Blocks(blocks) if blocks >= History::LEAST => Ok(History::Blocks(blocks)),
+        Given::Blocks(blocks) => Err(refused(&blocks)),
+        Given::Name(name) => Err(refused(&format_args!("{name:?}"))),
+    }
 }
 
 pub(super) fn log_filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

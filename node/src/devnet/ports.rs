@@ -31,6 +31,7 @@ pub(super) fn assign(nodes: usize, offset: u16) -> Result<Vec<Ports>, UsageError
         rpc: RPC + index + offset,
         metrics: METRICS + index + offset,
         loopback: true,
+        all_namespaces: true,
     });
     Ok(ports.collect())
 }
@@ -90,7 +91,7 @@ mod tests {
     fn a_used_port_is_named_with_the_setting() {
         let listener = bind(0).unwrap();
         let used = listener.local_addr().unwrap().port();
-        let ports = Ports { p2p: 0, rpc: used, metrics: 0, loopback: true };
+        let ports = Ports { p2p: 0, rpc: used, metrics: 0, loopback: true, all_namespaces: true };
         let error = check_free(std::slice::from_ref(&ports), 0).unwrap_err().to_string();
         assert!(error.contains(&format!("port {used} (JSON-RPC of node0)")), "{error}");
         assert!(error.contains("--port-offset"), "{error}");

@@ -130,7 +130,8 @@ pub(crate) fn rpc_header(hash: B256, header: &Header, size: Option<usize>) -> rp
     rpc::Header::from_consensus(Sealed::new_unchecked(header.clone(), hash), None, size.map(U256::from))
 }
 
-fn rpc_block(block: &FullBlock, full: bool) -> RpcBlock {
+/// A block, with whole transactions or their hashes.
+pub(crate) fn rpc_block(block: &FullBlock, full: bool) -> RpcBlock {
     let header = block.header();
     let transactions = block.transactions();
     let transactions = if full {
@@ -217,4 +218,18 @@ pub(crate) fn uncle_count_by_hash(api: &Api, args: &Args) -> Result<Option<U64>,
 
 fn uncle_count(api: &Api, block: BlockId) -> Result<Option<U64>, CallError> {
     Ok(Reader::new(api).header(block)?.map(|_| U64::ZERO))
+}
+
+/// `eth_getHeaderByNumber`
+pub(crate) fn header_by_number(api: &Api, args: &Args) -> Result<Option<rpc::Header>, CallError> {
+    header(api, number_argument(args)?.into())
+}
+
+/// `eth_getHeaderByHash`
+pub(crate) fn header_by_hash(api: &Api, args: &Args) -> Result<Option<rpc::Header>, CallError> {
+    header(api, args.required(0, "hash", params::hash)?.into())
+}
+
+fn header(api: &Api, block: BlockId) -> Result<Option<rpc::Header>, CallError> {
+    Ok(Reader::new(api).header(block)?.map(|found| rpc_header(found.hash, &found.header, None)))
 }

@@ -1,6 +1,7 @@
-//! `eth_call` and `eth_estimateGas`: reading the request, and telling what came of it as Geth does.
+//! `eth_call`, `eth_estimateGas` and `eth_createAccessList`: reading the request, and telling what came of it as Geth
+//! does.
 //!
-//! The execution itself is the chain's. Both run on the bounded pool, with a gas cap and a
+//! The execution itself is the chain's. They run on the bounded pool, with a gas cap and a
 //! deadline.
 
 use std::time::Instant;
@@ -9,9 +10,10 @@ use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Bytes, U64};
 use alloy_sol_types::{Panic, Revert, SolError};
 use assent_chain::execution::{
-    self, CallError as ExecutionError, CallOptions, CallOutcome, CallRequest, EstimateError,
+    self, AccessListOutcome, CallError as ExecutionError, CallOptions, CallOutcome, CallRequest, EstimateError,
+    Overrides,
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -21,14 +23,15 @@ use crate::{
     params::{self, Args, Read, invalid},
 };
 
-/// Parameters: request, block, and the overrides that are not supported but may be empty.
+/// Parameters: request, block, overrides of the state and of the block.
 pub(crate) const CALL_PARAMS: usize = 4;
 
 /// `eth_call`
 pub(crate) fn call(api: &Api, args: &Args) -> Result<Bytes, CallError> {
-    let (request, reader) = (request(api, args)?, Reader::new(api));
-    let (view, context) = reader.execution(args.block(1)?)?;
-    let outcome = execution::call(&view, &context, &request, options(api)).map_err(|error| failed(api, error))?;
+    let (request, overrides) = (request(api, args, 0)?, overrides(args, 2, 3)?);
+    let (view, context) = Reader::new(api).execution(args.block(1)?)?;
+    let outcome =
+        execution::call(&view, &context, &request, &overrides, options(api)).map_err(|error| failed(api, error))?;
     match outcome {
         CallOutcome::Success { output, .. } => Ok(output),
         CallOutcome::Revert { output, .. } => Err(reverted(output)),
@@ -38,9 +41,9 @@ pub(crate) fn call(api: &Api, args: &Args) -> Result<Bytes, CallError> {
 
 /// `eth_estimateGas`
 pub(crate) fn estimate_gas(api: &Api, args: &Args) -> Result<U64, CallError> {
-    let (request, reader) = (request(api, args)?, Reader::new(api));
-    let (view, context) = reader.execution(args.block(1)?)?;
-    match execution::estimate_gas(&view, &context, &request, options(api)) {
+    let (request, overrides) = (request(api, args, 0)?, overrides(args, 2, 3)?);
+    let (view, context) = Reader::new(api).execution(args.block(1)?)?;
+    match execution::estimate_gas(&view, &context, &request, &overrides, options(api)) {
         Ok(gas) => Ok(U64::from(gas)),
         Err(EstimateError::Revert(output)) => Err(reverted(output)),
         Err(EstimateError::Call(error)) => Err(failed(api, error)),
@@ -48,11 +51,32 @@ pub(crate) fn estimate_gas(api: &Api, args: &Args) -> Result<U64, CallError> {
     }
 }
 
-fn options(api: &Api) -> CallOptions {
+/// An access list, and what the call comes to with it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RpcAccessList {
+    access_list: AccessList,
+    gas_used: U64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// `eth_createAccessList`
+pub(crate) fn create_access_list(api: &Api, args: &Args) -> Result<RpcAccessList, CallError> {
+    let (request, overrides) = (request(api, args, 0)?, overrides(args, 2, 3)?);
+    let (view, context) = Reader::new(api).execution(args.block(1)?)?;
+    let found = execution::create_access_list(&view, &context, &request, &overrides, options(api));
+    let AccessListOutcome { access_list, gas_used, error } = found.map_err(|error| failed(api, error))?;
+    Ok(RpcAccessList { access_list, gas_used: U64::from(gas_used), error })
+}
+
+/// Limits of a call.
+pub(crate) fn options(api: &Api) -> CallOptions {
     CallOptions { gas_cap: api.config.gas_cap, deadline: Some(Instant::now() + api.config.evm_timeout) }
 }
 
-fn failed(api: &Api, error: ExecutionError) -> CallError {
+/// A call that could not be run, in Geth's words.
+pub(crate) fn failed(api: &Api, error: ExecutionError) -> CallError {
     match error {
         ExecutionError::Invalid(text) => CallError::Refused(text),
         ExecutionError::TimedOut => {
@@ -64,7 +88,8 @@ fn failed(api: &Api, error: ExecutionError) -> CallError {
     }
 }
 
-fn reverted(data: Bytes) -> CallError {
+/// A call that reverted with this data.
+pub(crate) fn reverted(data: Bytes) -> CallError {
     CallError::Reverted { reason: reason(&data), data }
 }
 
@@ -90,15 +115,24 @@ fn reason(data: &[u8]) -> Option<String> {
     Some(known.into())
 }
 
-fn request(api: &Api, args: &Args) -> Result<CallRequest, CallError> {
-    for (index, name) in [(2, "stateOverrides"), (3, "blockOverrides")] {
-        let given = args.get(index).filter(|value| value.as_object().is_none_or(|fields| !fields.is_empty()));
-        if given.is_some() {
-            return Err(CallError::InvalidParams(format!("invalid argument {index}: {name} are not supported")));
-        }
-    }
-    let fields = args.required(0, "transaction", params::object)?;
-    parse_request(&Fields { what: "invalid argument 0: transaction", fields }, api.backend.genesis.chain_id())
+/// The request that stands at `index`.
+pub(crate) fn request(api: &Api, args: &Args, index: usize) -> Result<CallRequest, CallError> {
+    let fields = args.required(index, "transaction", params::object)?;
+    let what = format!("invalid argument {index}: transaction");
+    parse_request(&Fields { what: &what, fields }, api.backend.genesis.chain_id())
+}
+
+/// The same of a value within a parameter.
+pub(crate) fn request_in(api: &Api, what: &str, value: &Value) -> Result<CallRequest, CallError> {
+    let fields = params::object(what, value)?;
+    parse_request(&Fields { what, fields }, api.backend.genesis.chain_id())
+}
+
+/// The overrides that stand at these indices.
+pub(crate) fn overrides(args: &Args, state: usize, block: usize) -> Result<Overrides, CallError> {
+    let state = args.optional(state, "stateOverrides", structure)?.unwrap_or_default();
+    let block = args.optional(block, "blockOverrides", structure)?.unwrap_or_default();
+    Ok(Overrides { state, block })
 }
 
 struct Fields<'a> {
@@ -159,7 +193,7 @@ fn parse_request(fields: &Fields<'_>, chain_id: u64) -> Result<CallRequest, Call
 }
 
 /// A value with parts of its own, as alloy reads it.
-fn structure<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, CallError> {
+pub(crate) fn structure<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, CallError> {
     T::deserialize(value).map_err(|error| invalid(what, &format!("another form ({error})"), value))
 }
 

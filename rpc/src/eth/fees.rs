@@ -24,6 +24,11 @@ pub(crate) fn gas_price(api: &Api, _: &Args) -> Result<U256, CallError> {
     Ok(U256::from(fees.base_fee.max(fees.min_gas_price)))
 }
 
+/// `eth_blobBaseFee`: the least that there is; blobs are refused.
+pub(crate) fn blob_base_fee(_: &Api, _: &Args) -> Result<U256, CallError> {
+    Ok(U256::ONE)
+}
+
 /// `eth_maxPriorityFeePerGas`
 pub(crate) fn max_priority_fee_per_gas(api: &Api, _: &Args) -> Result<U256, CallError> {
     let fees = &api.backend.genesis.assent.fees;

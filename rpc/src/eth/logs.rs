@@ -1,14 +1,15 @@
 //! `eth_getLogs`: the filter, the search and its limits.
 //!
-//! A header's bloom says whether its block can have a wanted log at all; only then are its
-//! receipts read. A range or a result beyond the limits is refused with a range that would do, so
-//! that a client can go on in steps.
+//! A filter that names an address or a topic goes through the chain's index and reads only blocks that have them, in any
+//! range. Without either, all blocks of the range are read, and its length is limited. A range or a result beyond the
+//! limits is refused with a range that would do, so that a client can go on in steps.
 
 use std::ops::RangeInclusive;
 
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, Bloom, BloomInput, LogData};
 use alloy_rpc_types_eth::Log;
+use assent_chain::storage::LogTerms;
 use serde_json::Value;
 
 use crate::{
@@ -27,12 +28,7 @@ const TOPICS: usize = 4;
 
 /// Which logs are wanted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct LogFilter {
-    /// Any of these contracts; empty: any contract.
-    addresses: Vec<Address>,
-    /// For each position any of these; empty: anything.
-    topics: Vec<Vec<B256>>,
-}
+pub(crate) struct LogFilter(LogTerms);
 
 /// Which blocks are searched.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,23 +61,25 @@ impl LogFilter {
             }
             Some(other) => return Err(invalid(&topics_name, "an array", other)),
         };
-        Ok(Self { addresses, topics })
+        Ok(Self(LogTerms { addresses, topics }))
     }
 
     /// Whether a block with this bloom can have a wanted log.
     pub(crate) fn may_match(&self, bloom: &Bloom) -> bool {
+        let Self(LogTerms { addresses, topics }) = self;
         let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
-        (self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice())))
-            && self.topics.iter().all(|any| any.is_empty() || any.iter().any(|topic| has(topic.as_slice())))
+        (addresses.is_empty() || addresses.iter().any(|address| has(address.as_slice())))
+            && topics.iter().all(|any| any.is_empty() || any.iter().any(|topic| has(topic.as_slice())))
     }
 
     /// Whether a log is wanted. A filter with more positions than the log has topics does not
     /// match, not even where it allows anything.
     pub(crate) fn matches(&self, address: &Address, data: &LogData) -> bool {
+        let Self(LogTerms { addresses, topics: wanted }) = self;
         let topics = data.topics();
-        (self.addresses.is_empty() || self.addresses.contains(address))
-            && self.topics.len() <= topics.len()
-            && self.topics.iter().zip(topics).all(|(any, topic)| any.is_empty() || any.contains(topic))
+        (addresses.is_empty() || addresses.contains(address))
+            && wanted.len() <= topics.len()
+            && wanted.iter().zip(topics).all(|(any, topic)| any.is_empty() || any.contains(topic))
     }
 
     /// The wanted logs of a block.
@@ -138,13 +136,8 @@ fn blocks(what: &str, filter: &Value) -> Result<Blocks, CallError> {
     }
 }
 
-/// The numbers of a range, if it is one and within `limit`.
-fn range(
-    from: BlockNumberOrTag,
-    to: BlockNumberOrTag,
-    head: u64,
-    limit: u64,
-) -> Result<RangeInclusive<u64>, CallError> {
+/// The numbers of a range, if it is one.
+fn range(from: BlockNumberOrTag, to: BlockNumberOrTag, head: u64) -> Result<RangeInclusive<u64>, CallError> {
     let number = |tag| match tag {
         BlockNumberOrTag::Number(number) => number,
         BlockNumberOrTag::Earliest => 0,
@@ -161,17 +154,24 @@ fn range(
             "block range extends beyond current head block: toBlock {to:#x}, head {head:#x}"
         )));
     }
-    if to - from >= limit {
-        let to = from + limit.saturating_sub(1);
-        return Err(CallError::RangeTooLarge {
-            message: format!(
-                "block range is too large: at most {limit} blocks per call; begin with {from:#x} to {to:#x}"
-            ),
-            from,
-            to,
-        });
-    }
     Ok(from..=to)
+}
+
+/// A search without an index may go through so many blocks.
+fn within_limit(range: &RangeInclusive<u64>, limit: u64) -> Result<(), CallError> {
+    let (from, to) = (*range.start(), *range.end());
+    if to - from < limit {
+        return Ok(());
+    }
+    let to = from + limit.saturating_sub(1);
+    Err(CallError::RangeTooLarge {
+        message: format!(
+            "block range is too large: at most {limit} blocks per call without an address or a topic; begin with {from:#x} \
+             to {to:#x}"
+        ),
+        from,
+        to,
+    })
 }
 
 /// `eth_getLogs`
@@ -197,7 +197,10 @@ pub(super) fn find(api: &Api, filter: &LogFilter, blocks: Blocks) -> Result<Vec<
             Ok(filter.of_block(&block))
         }
         Blocks::Range { from, to } => {
-            let range = range(from, to, reader.head_number(), api.config.max_log_blocks)?;
+            let range = range(from, to, reader.head_number())?;
+            if !filter.0.is_selective() {
+                within_limit(&range, api.config.max_log_blocks)?;
+            }
             search(&reader, SearchTime::start(api), filter, range, api.config.max_log_results)
         }
     }
@@ -211,6 +214,13 @@ pub(super) fn of_number(reader: &Reader<'_>, filter: &LogFilter, number: u64) ->
     Ok(filter.of_block(&reader.known_block(number)?))
 }
 
+/// What to ask for instead of a search that took too long before block `number`.
+fn go_on(first: u64, number: u64) -> Option<CallError> {
+    let to = number.checked_sub(1).filter(|to| *to >= first)?;
+    let message = format!("query takes too long; retry with the range {first:#x} to {to:#x} and go on from there");
+    Some(CallError::RangeTooLarge { message, from: first, to })
+}
+
 fn search(
     reader: &Reader<'_>,
     time: SearchTime,
@@ -220,9 +230,12 @@ fn search(
 ) -> Result<Vec<Log>, CallError> {
     let first = *range.start();
     let mut logs = Vec::new();
-    for number in range {
-        time.check()?;
-        logs.append(&mut of_number(reader, filter, number)?);
+    for number in reader.blocks_with_logs(&filter.0, range) {
+        let number = number?;
+        if let Err(timed_out) = time.check() {
+            return Err(go_on(first, number).unwrap_or(timed_out));
+        }
+        logs.append(&mut filter.of_block(&reader.known_block(number)?));
         // A single block is answered however many logs it has: a client cannot ask for less.
         if logs.len() > limit && number > first {
             let to = number - 1;
@@ -317,7 +330,11 @@ mod tests {
     #[test]
     fn ranges_past_the_head_reversed_or_too_large_are_refused() {
         use BlockNumberOrTag::{Earliest, Latest, Number, Pending};
-        let check = |from, to| range(from, to, 100, 50).map_err(|error| error.code());
+        let check = |from, to| {
+            let range = range(from, to, 100).map_err(|error| error.code())?;
+            within_limit(&range, 50).map_err(|error| error.code())?;
+            Ok(range)
+        };
         assert_eq!(check(Latest, Latest), Ok(100..=100));
         assert_eq!(check(Number(51), Pending), Ok(51..=100));
         assert_eq!(check(Earliest, Number(49)), Ok(0..=49));
@@ -326,7 +343,7 @@ mod tests {
         {
             assert_eq!(check(from, to), Err(-32602), "{from} {to}");
         }
-        let error = range(Number(3), Latest, 100, 50).unwrap_err();
+        let error = within_limit(&(3..=100), 50).unwrap_err();
         assert!(matches!(error, CallError::RangeTooLarge { from: 3, to: 52, .. }), "{error}");
     }
 

@@ -5,6 +5,7 @@
 //! | `blocks` | blocks and receipts of blocks, and the shapes of all of them |
 //! | `transactions` | sending and finding transactions, receipts |
 //! | `state` | balances, nonces, code, storage |
+//! | `proof` | the same with their proofs |
 //! | `call` | executions without trace |
 //! | `fees` | prices |
 //! | `logs` | searching logs |
@@ -13,10 +14,11 @@
 //! | `reader` | the chain as these see it: tags, hashes, what is missing |
 
 pub(crate) mod blocks;
-mod call;
+pub(crate) mod call;
 mod fees;
 pub(crate) mod filters;
 mod logs;
+mod proof;
 pub(crate) mod reader;
 mod state;
 pub(crate) mod subscriptions;
@@ -54,6 +56,16 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.blocking("eth_getTransactionByBlockHashAndIndex", 2, transactions::by_block_hash_and_index);
     methods.execution("eth_call", call::CALL_PARAMS, call::call);
     methods.execution("eth_estimateGas", call::CALL_PARAMS, call::estimate_gas);
+    methods.execution("eth_createAccessList", call::CALL_PARAMS, call::create_access_list);
+    methods.search("eth_getProof", 3, proof::get_proof);
+    methods.quick("eth_blobBaseFee", 0, fees::blob_base_fee);
+    methods.quick("eth_getAccountInfo", 2, state::account_info);
+    methods.blocking("eth_getHeaderByNumber", 1, blocks::header_by_number);
+    methods.blocking("eth_getHeaderByHash", 1, blocks::header_by_hash);
+    methods.blocking("eth_getRawTransactionByHash", 1, transactions::raw_by_hash);
+    methods.blocking("eth_getRawTransactionByBlockNumberAndIndex", 2, transactions::raw_by_number_and_index);
+    methods.blocking("eth_getRawTransactionByBlockHashAndIndex", 2, transactions::raw_by_block_hash_and_index);
+    methods.quick("eth_pendingTransactions", 0, pending_transactions);
     methods.search("eth_feeHistory", 3, fees::fee_history);
     methods.search("eth_getLogs", 1, logs::get_logs);
     methods.asynchronous("eth_sendRawTransaction", 1, transactions::send_raw);
@@ -69,6 +81,11 @@ fn chain_id(api: &Api, _: &Args) -> Result<U64, CallError> {
 
 /// The node holds no accounts of its users.
 fn accounts(_: &Api, _: &Args) -> Result<Vec<Address>, CallError> {
+    Ok(Vec::new())
+}
+
+/// Those of the node's own accounts, which it has none of.
+fn pending_transactions(_: &Api, _: &Args) -> Result<Vec<Value>, CallError> {
     Ok(Vec::new())
 }
 

@@ -5,6 +5,7 @@
 //! an account differs between them, by the transactions in the mempool.
 
 use std::{
+    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,8 +19,9 @@ use assent_chain::{
     chain::{ExecutedBlock, FinalHeader, FinalReceipt, FinalTransaction},
     execution::{BlockContext, Receipt},
     state::StateView,
-    storage::StorageError,
+    storage::{LogTerms, StorageError, TransactionPosition},
     transaction::Recovered,
+    trie::AccountProof,
 };
 
 use crate::{errors::CallError, limits::MAX_CERTIFICATE_SEARCH, methods::Api};
@@ -56,6 +58,11 @@ impl FullBlock {
 
     pub(crate) fn receipts(&self) -> &[Receipt] {
         &self.receipts
+    }
+
+    /// The block as Ethereum encodes it.
+    pub(crate) fn ethereum_rlp(&self) -> Vec<u8> {
+        self.block.ethereum_rlp()
     }
 
     /// Bytes as Ethereum counts them.
@@ -148,6 +155,43 @@ impl<'a> Reader<'a> {
             Some(number) => Ok(self.chain.transaction_at(number, index)?),
             None => Ok(None),
         }
+    }
+
+    /// The blocks of a range that have logs with each of these terms; all when there are none.
+    pub(crate) fn blocks_with_logs(
+        &self,
+        terms: &LogTerms,
+        range: RangeInclusive<u64>,
+    ) -> impl Iterator<Item = Result<u64, CallError>> {
+        self.chain.blocks_with_logs(terms, range).map(|number| Ok(number?))
+    }
+
+    /// Proves an account and some of its slots against a block's state root.
+    pub(crate) fn proof(
+        &self,
+        id: BlockId,
+        address: &Address,
+        slots: &[B256],
+    ) -> Result<(FinalHeader, AccountProof), CallError> {
+        Ok(self.chain.proof_at(id, address, slots)?)
+    }
+
+    /// Transactions that touched an account, from the first of a block on, oldest first.
+    pub(crate) fn transactions_from(
+        &self,
+        address: &Address,
+        number: u64,
+    ) -> impl Iterator<Item = Result<TransactionPosition, CallError>> {
+        self.chain.transactions_from(address, number).map(|position| Ok(position?))
+    }
+
+    /// The same up to the last of a block, newest first.
+    pub(crate) fn transactions_up_to(
+        &self,
+        address: &Address,
+        number: u64,
+    ) -> impl Iterator<Item = Result<TransactionPosition, CallError>> {
+        self.chain.transactions_up_to(address, number).map(|position| Ok(position?))
     }
 
     /// The receipt of a final transaction.

@@ -2,6 +2,7 @@
 
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes, U64, U256};
+use serde::Serialize;
 
 use crate::{
     errors::CallError,
@@ -40,4 +41,20 @@ pub(crate) fn storage_at(api: &Api, args: &Args) -> Result<B256, CallError> {
     let address = args.required(0, "address", params::address)?;
     let slot = args.required(1, "position", params::slot)?;
     Ok(Reader::new(api).state(args.block(2)?)?.storage(&address, &slot)?.into())
+}
+
+/// Nonce, balance and code of an account, which `forge` asks for at once.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AccountInfo {
+    balance: U256,
+    nonce: U64,
+    code: Bytes,
+}
+
+/// `eth_getAccountInfo`
+pub(crate) fn account_info(api: &Api, args: &Args) -> Result<AccountInfo, CallError> {
+    let address = args.required(0, "address", params::address)?;
+    let state = Reader::new(api).state(args.block(1)?)?;
+    let account = state.account(&address)?.unwrap_or_default();
+    Ok(AccountInfo { balance: account.balance, nonce: U64::from(account.nonce), code: state.code(&address)? })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_eips::BlockId;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -74,4 +74,28 @@ pub(crate) fn by_block_hash_and_index(api: &Api, args: &Args) -> Result<Option<R
 fn by_index(api: &Api, block: BlockId, args: &Args) -> Result<Option<RpcTransaction>, CallError> {
     let Ok(index) = u32::try_from(args.required(1, "index", params::u64)?) else { return Ok(None) };
     Ok(Reader::new(api).transaction_at(block, index)?.map(|tx| rpc_final_transaction(&tx)))
+}
+
+/// `eth_getRawTransactionByHash`: what was signed, of final transactions and of those in the mempool.
+pub(crate) fn raw_by_hash(api: &Api, args: &Args) -> Result<Option<Bytes>, CallError> {
+    let hash = args.required(0, "hash", params::hash)?;
+    if let Some(tx) = api.backend.chain.pool().get(&hash) {
+        return Ok(Some(tx.raw().clone()));
+    }
+    Ok(Reader::new(api).transaction(&hash)?.map(|found| found.transaction.raw().clone()))
+}
+
+/// `eth_getRawTransactionByBlockNumberAndIndex`
+pub(crate) fn raw_by_number_and_index(api: &Api, args: &Args) -> Result<Option<Bytes>, CallError> {
+    raw_by_index(api, args.required(0, "block", params::block_number)?.into(), args)
+}
+
+/// `eth_getRawTransactionByBlockHashAndIndex`
+pub(crate) fn raw_by_block_hash_and_index(api: &Api, args: &Args) -> Result<Option<Bytes>, CallError> {
+    raw_by_index(api, args.required(0, "hash", params::hash)?.into(), args)
+}
+
+fn raw_by_index(api: &Api, block: BlockId, args: &Args) -> Result<Option<Bytes>, CallError> {
+    let Ok(index) = u32::try_from(args.required(1, "index", params::u64)?) else { return Ok(None) };
+    Ok(Reader::new(api).transaction_at(block, index)?.map(|found| found.transaction.raw().clone()))
 }

@@ -29,7 +29,10 @@ async fn an_unknown_namespace_in_the_configuration_is_refused() {
     };
     let config = assent_rpc::RpcConfig { namespaces: vec!["ether".into()], ..Default::default() };
     let error = assent_rpc::serve(config, backend.clone()).await.unwrap_err().to_string();
-    assert_eq!(error, r#"unknown RPC namespace "ether": expected some of assent, eth, net, web3"#);
+    assert_eq!(
+        error,
+        r#"unknown RPC namespace "ether": expected some of assent, debug, erigon, eth, net, ots, trace, txpool, web3"#
+    );
     let taken = assent_rpc::RpcConfig { listen: node.rpc.addr(), ..Default::default() };
     let error = assent_rpc::serve(taken, backend).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("cannot listen for JSON-RPC on {}", node.rpc.addr())), "{error}");
@@ -108,7 +111,7 @@ async fn bad_parameters_name_what_is_wrong() {
         ("eth_sendRawTransaction", json!(["0x123"]), "invalid argument 0: transaction: expected hex data"),
         ("eth_call", json!([]), "missing value for required argument 0 (transaction)"),
         ("eth_call", json!([{"to": "me"}]), "invalid argument 0: transaction.to"),
-        ("eth_call", json!([{}, "latest", {"0x00": {}}]), "stateOverrides are not supported"),
+        ("eth_call", json!([{}, "latest", {"0x00": {}}]), "invalid argument 2: stateOverrides"),
         ("eth_feeHistory", json!([1, "0x9", []]), "request beyond head block"),
         ("eth_feeHistory", json!([1, "latest", [101]]), "invalid argument 2: rewardPercentiles"),
         ("web3_sha3", json!(["abc"]), "invalid argument 0: data"),

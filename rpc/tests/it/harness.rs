@@ -70,13 +70,21 @@ impl Node {
     }
 
     pub async fn start_network(plan: impl FnOnce(&mut NetworkPlan), edit: impl FnOnce(&mut RpcConfig)) -> Self {
+        Self::launch(plan, ChainOptions::default(), edit).await
+    }
+
+    pub async fn launch(
+        plan: impl FnOnce(&mut NetworkPlan),
+        options: ChainOptions,
+        edit: impl FnOnce(&mut RpcConfig),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut network = NetworkPlan::new(CHAIN_ID, vec![40, 30, 20, 10]);
         network.timestamp = 1_700_000_000;
         network.fund_dev_accounts = true;
         plan(&mut network);
         let genesis = Arc::new(network.build().unwrap().0);
-        let chain = Arc::new(Chain::open(&directory.path().join("chain"), &genesis, &ChainOptions::default()).unwrap());
+        let chain = Arc::new(Chain::open(&directory.path().join("chain"), &genesis, &options).unwrap());
         let (status, status_receiver) = watch::channel(Arc::new(NodeStatus {
             chain_id: CHAIN_ID,
             genesis_hash: genesis.hash(),
@@ -127,6 +135,11 @@ impl Node {
 
     pub fn create(&self, from: usize, nonce: u64, code: Bytes) -> Bytes {
         self.sign(from, TxEip1559 { nonce, to: TxKind::Create, input: code, gas_limit: 200_000, ..eip1559() })
+    }
+
+    pub fn call_contract(&self, from: usize, nonce: u64, to: Address, input: impl Into<Bytes>) -> Bytes {
+        let to = TxKind::Call(to);
+        self.sign(from, TxEip1559 { nonce, to, input: input.into(), gas_limit: 500_000, ..eip1559() })
     }
 
     pub fn legacy(&self, from: usize, nonce: u64, gas_price: u128) -> Bytes {

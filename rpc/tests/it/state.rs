@@ -1,6 +1,7 @@
 //! What a client asks of the chain as a whole and of accounts.
 
 use alloy_primitives::{Address, B256, U256, keccak256};
+use assent_chain::{ChainOptions, History};
 use assent_rpc::{NodeStatus, PeerStatus, QuorumStatus, SyncProgress, SyncStatus};
 use serde_json::json;
 
@@ -96,7 +97,8 @@ async fn accounts_at_all_kinds_of_blocks() {
 
 #[tokio::test]
 async fn states_that_are_no_longer_kept_say_so() {
-    let node = Node::start().await;
+    let options = ChainOptions { history: History::Blocks(128), ..ChainOptions::default() };
+    let node = Node::launch(|_| (), options, |_| ()).await;
     node.blocks(140).await;
     let address = node.address(0);
     for (method, params) in [

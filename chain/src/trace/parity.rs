@@ -1,0 +1,142 @@
+//! The traces of Parity's namespace `trace`. There are no rewards: a block's fees go where its transactions send them.
+
+use alloy_eips::BlockId;
+use alloy_primitives::B256;
+use alloy_primitives::map::HashSet;
+use alloy_rpc_types_eth::TransactionInfo;
+use alloy_rpc_types_trace::parity::{LocalizedTransactionTrace, TraceResults, TraceType};
+use revm::database_interface::Database;
+use revm_inspectors::tracing::{TracingInspector, TracingInspectorConfig};
+
+use super::bounded::{Bounded, Recorded};
+use super::replay::{Replay, judged};
+use super::{TraceError, TraceLimits};
+use crate::chain::Chain;
+use crate::execution::{CallRequest, Deadline, Evm, Overrides, call_cfg, call_tx};
+use crate::state::BlockState;
+
+fn inspector(types: &HashSet<TraceType>) -> (TracingInspector, Recorded) {
+    let steps = types.contains(&TraceType::VmTrace);
+    let inspector = TracingInspector::new(TracingInspectorConfig::from_parity_config(types));
+    (inspector, Recorded { steps, stack: steps, memory: steps })
+}
+
+impl Replay {
+    fn results(&mut self, types: &HashSet<TraceType>) -> Result<TraceResults, TraceError> {
+        let (mut inspector, recorded) = inspector(types);
+        let (tx, _) = self.environment()?;
+        let outcome = self.inspect(&mut inspector, recorded)?;
+        inspector.set_transaction_gas_limit(tx.gas_limit);
+        inspector.set_transaction_caller(tx.caller);
+        let builder = inspector.into_parity_builder();
+        let results = builder.into_trace_results_with_state(&outcome, types, &*self.state())?;
+        self.take_over(outcome);
+        Ok(results)
+    }
+
+    fn localized(&mut self) -> Result<Vec<LocalizedTransactionTrace>, TraceError> {
+        let mut inspector = TracingInspector::new(TracingInspectorConfig::default_parity());
+        let (tx, place) = self.environment()?;
+        let outcome = self.inspect(&mut inspector, Recorded::default())?;
+        inspector.set_transaction_gas_limit(tx.gas_limit);
+        inspector.set_transaction_caller(tx.caller);
+        let info = TransactionInfo {
+            hash: place.tx_hash,
+            index: place.tx_index.map(|index| index as u64),
+            block_hash: place.block_hash,
+            block_number: Some(self.block.number()),
+            base_fee: self.block.header().base_fee_per_gas,
+            ..TransactionInfo::default()
+        };
+        self.take_over(outcome);
+        Ok(inspector.into_parity_builder().into_localized_transaction_traces(info))
+    }
+}
+
+impl Chain {
+    /// Traces a final transaction (`trace_replayTransaction`).
+    pub fn parity_transaction(
+        &self,
+        hash: &B256,
+        types: &HashSet<TraceType>,
+        limits: TraceLimits,
+    ) -> Result<TraceResults, TraceError> {
+        self.replay_to(hash, limits)?.results(types)
+    }
+
+    /// Traces the transactions of a final block (`trace_replayBlockTransactions`). They share the limits.
+    pub fn parity_block(
+        &self,
+        number: u64,
+        types: &HashSet<TraceType>,
+        limits: TraceLimits,
+    ) -> Result<Vec<(B256, TraceResults)>, TraceError> {
+        let mut replay = Replay::new(self, number, limits)?;
+        let hashes: Vec<_> = replay.block.transactions().iter().map(|tx| *tx.hash()).collect();
+        hashes.into_iter().map(|hash| Ok((hash, replay.results(types)?))).collect()
+    }
+
+    /// All calls, creations and destructions of a final block, each with its place (`trace_block`). Block 0 has none.
+    pub fn parity_localized(
+        &self,
+        number: u64,
+        limits: TraceLimits,
+    ) -> Result<Vec<LocalizedTransactionTrace>, TraceError> {
+        if number == 0 {
+            return Ok(Vec::new());
+        }
+        let mut replay = Replay::new(self, number, limits)?;
+        let mut traces = Vec::new();
+        for _ in 0..replay.block.transactions().len() {
+            traces.append(&mut replay.localized()?);
+        }
+        Ok(traces)
+    }
+
+    /// The same of one final transaction (`trace_transaction`).
+    pub fn parity_localized_transaction(
+        &self,
+        hash: &B256,
+        limits: TraceLimits,
+    ) -> Result<Vec<LocalizedTransactionTrace>, TraceError> {
+        self.replay_to(hash, limits)?.localized()
+    }
+
+    /// Traces calls upon the state after a final block, each upon what those before it changed (`trace_callMany`).
+    pub fn parity_calls(
+        &self,
+        at: BlockId,
+        calls: &[(CallRequest, HashSet<TraceType>)],
+        overrides: &Overrides,
+        limits: TraceLimits,
+    ) -> Result<Vec<TraceResults>, TraceError> {
+        let number = self.resolve(at)?.ok_or(TraceError::UnknownBlock)?;
+        let header = self.header_by_number(number)?.ok_or(TraceError::UnknownBlock)?.header;
+        let context = self.spec().context(&header);
+        let mut state = BlockState::new(self.state_at(at)?);
+        overrides.apply(&mut state)?;
+        let mut left = limits.max_bytes;
+        let mut results = Vec::with_capacity(calls.len());
+        for (request, types) in calls {
+            let (mut inspector, recorded) = inspector(types);
+            let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
+            let mut tx = call_tx(request, &context, nonce);
+            tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
+            let block = overrides.block_env(context.block_env());
+            let mut evm = Evm::new(state, call_cfg(&context, &tx), block);
+            evm.set_deadline(Deadline::at(limits.deadline));
+            let mut bounded = Bounded::new(&mut inspector, recorded, left);
+            let result = evm.inspect(tx.clone(), &mut bounded);
+            let exceeded = bounded.exceeded();
+            left = bounded.left();
+            let outcome = judged(result, exceeded, &evm, limits)?;
+            inspector.set_transaction_gas_limit(tx.gas_limit);
+            inspector.set_transaction_caller(tx.caller);
+            state = evm.into_state();
+            let builder = inspector.into_parity_builder();
+            results.push(builder.into_trace_results_with_state(&outcome, types, &state)?);
+            revm::DatabaseCommit::commit(&mut state, outcome.state);
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,139 @@
+//! A final block, executed again.
+
+use std::sync::Arc;
+
+use alloy_eips::BlockId;
+use revm::context::TxEnv;
+use revm::context_interface::result::EVMError;
+use revm::inspector::Inspector;
+use revm_inspectors::tracing::TransactionContext;
+
+use super::bounded::{Bounded, Recorded};
+use super::{TraceError, TraceLimits};
+use crate::block::RecoveredBlock;
+use crate::chain::Chain;
+use crate::execution::{BlockContext, Deadline, Evm, EvmContext, Executor, Outcome, Receipt, TransactionFault, tx_env};
+use crate::state::{BlockState, StateError};
+use crate::transaction::Recovered;
+use revm::DatabaseCommit;
+
+/// See the module.
+pub(super) struct Replay {
+    pub(super) block: Arc<RecoveredBlock>,
+    pub(super) context: BlockContext,
+    receipts: Arc<Vec<Receipt>>,
+    executor: Executor,
+    /// The position of the transaction that is next.
+    next: usize,
+    limits: TraceLimits,
+    left: usize,
+}
+
+impl Replay {
+    /// Begins with the state before a final block.
+    pub(super) fn new(chain: &Chain, number: u64, limits: TraceLimits) -> Result<Self, TraceError> {
+        let before = number.checked_sub(1).ok_or(TraceError::Genesis)?;
+        let block = chain.block_by_number(number)?.ok_or(TraceError::UnknownBlock)?;
+        let receipts = chain.receipts(number)?.ok_or(TraceError::UnknownBlock)?;
+        let view = chain.state_at(BlockId::number(before))?;
+        let context = chain.spec().context(block.header());
+        let mut executor = Executor::new(BlockState::new(view), &context, chain.spec().min_gas_price);
+        executor.evm_mut().set_deadline(Deadline::at(limits.deadline));
+        let left = limits.max_bytes;
+        Ok(Self { block, context, receipts, executor, next: 0, limits, left })
+    }
+
+    /// The transaction at a position of the block.
+    pub(super) fn transaction(&self, index: usize) -> Result<Arc<Recovered>, TraceError> {
+        self.block.transactions().get(index).cloned().ok_or(TraceError::UnknownTransaction)
+    }
+
+    /// Runs the transactions before this position.
+    pub(super) fn skip_to(&mut self, index: usize) -> Result<(), TraceError> {
+        while self.next < index {
+            let tx = self.transaction(self.next)?;
+            let ran = self.executor.execute(&tx);
+            if self.executor.evm_mut().expired() {
+                return Err(TraceError::TimedOut);
+            }
+            ran.map_err(|fault| match fault {
+                TransactionFault::State(error) => TraceError::State(error),
+                other => self.differs(self.next, &other),
+            })?;
+            let gas = self.executor.receipts().last().map_or(0, |receipt| receipt.gas_used);
+            self.compare(self.next, gas)?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// Runs the next transaction under the eyes of an inspector; the state stays as before it.
+    pub(super) fn inspect<I: Inspector<EvmContext>>(
+        &mut self,
+        inspector: &mut I,
+        recorded: Recorded,
+    ) -> Result<Outcome, TraceError> {
+        let tx = self.transaction(self.next)?;
+        let mut bounded = Bounded::new(inspector, recorded, self.left);
+        let result = self.executor.inspect(&tx, &mut bounded);
+        let (exceeded, left) = (bounded.exceeded(), bounded.left());
+        self.left = left;
+        let outcome = judged(result, exceeded, self.executor.evm_mut(), self.limits)?;
+        self.compare(self.next, outcome.result.tx_gas_used())?;
+        Ok(outcome)
+    }
+
+    /// Takes over what the inspected transaction changed: the one behind it is next.
+    pub(super) fn take_over(&mut self, outcome: Outcome) {
+        self.state().commit(outcome.state);
+        self.next += 1;
+    }
+
+    /// The state before the next transaction.
+    pub(super) fn state(&mut self) -> &mut BlockState {
+        self.executor.evm_mut().state_mut()
+    }
+
+    /// The same, for good.
+    pub(super) fn into_state(self) -> BlockState {
+        self.executor.into_state()
+    }
+
+    /// The next transaction as revm takes it, and where it stands.
+    pub(super) fn environment(&self) -> Result<(TxEnv, TransactionContext), TraceError> {
+        let tx = self.transaction(self.next)?;
+        let place = TransactionContext::default()
+            .with_block_hash(self.block.hash())
+            .with_tx_index(self.next)
+            .with_tx_hash(*tx.hash());
+        Ok((tx_env(&tx), place))
+    }
+
+    fn compare(&self, index: usize, gas: u64) -> Result<(), TraceError> {
+        match self.receipts.get(index) {
+            Some(receipt) if receipt.gas_used == gas => Ok(()),
+            _ => Err(self.differs(index, &format!("it used {gas} gas"))),
+        }
+    }
+
+    fn differs(&self, index: usize, how: &dyn std::fmt::Display) -> TraceError {
+        let number = self.block.number();
+        TraceError::Internal(format!("transaction {index} of block {number} is not what its receipt says: {how}"))
+    }
+}
+
+/// What an inspected run came to, if it was not stopped.
+pub(super) fn judged(
+    result: Result<Outcome, EVMError<StateError>>,
+    exceeded: bool,
+    evm: &Evm,
+    limits: TraceLimits,
+) -> Result<Outcome, TraceError> {
+    if exceeded {
+        return Err(TraceError::TooLarge { limit: limits.max_bytes });
+    }
+    if evm.expired() {
+        return Err(TraceError::TimedOut);
+    }
+    Ok(result?)
+}
