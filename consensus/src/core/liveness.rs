@@ -16,6 +16,10 @@ const UNFINISHED_ROUNDS: u64 = 2;
 /// From this round on, verdicts that never came are asked for again.
 const PATIENT_ROUNDS: u64 = 4;
 
+/// As often as this many views have passed since the last final block, they are asked for again as well: with votes of
+/// others, views may go by too quickly for so many rounds, while finality waits for the votes of this node.
+const PATIENT_VIEWS: u64 = 8;
+
 impl Timing {
     /// How long a view lasts after `failed` failed ones in a row: doubling, capped, monotone (SPEC rule W).
     #[must_use]
@@ -53,6 +57,10 @@ impl Core {
         self.parent = parent;
         self.out.push(Output::EnteredView { view, leader, parent });
         self.out.push(Output::SetTimer(Timer::Retransmit(view), self.config.timing.retransmit_ms));
+        let unfinished = view.0.saturating_sub(self.root.view.0);
+        if unfinished > 0 && unfinished.is_multiple_of(PATIENT_VIEWS) {
+            self.validate_again();
+        }
         if self.listens() {
             // Views may pass too quickly for a round of retransmission to come.
             let status = self.status(true);

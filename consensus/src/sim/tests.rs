@@ -188,6 +188,14 @@ fn print_faults(faults: &Counts) {
     }
 }
 
+/// Seeds of long sweeps that failed once.
+#[test]
+fn seeds_that_failed_once() {
+    // A verdict was lost, and views went by too quickly for it to be asked for again: the blocks of the others waited for
+    // this validator's Commit for ever.
+    play_random(53_089..53_090);
+}
+
 /// The quick share of the sweep: 2,000 seeds of at least 50 heights, in which each kind of fault and each Byzantine
 /// behaviour comes to pass.
 #[test]

@@ -257,6 +257,17 @@ fn rule_p5_a_verdict_that_never_came_is_asked_for_again() {
     assert_eq!(asked, [0, 0, 0, 1, 0, 0, 0, 1]);
 }
 
+/// Views may go by with the votes of others before any round of retransmission, and need this node's to be final.
+#[test]
+fn rule_p5_a_verdict_that_never_came_is_asked_for_again_when_views_go_by_without_finality() {
+    let mut bench = Bench::new(3);
+    bench.verdict = None;
+    bench.block(1, 1, (0, 0));
+    bench.prepared(1, 1);
+    let asked: Vec<usize> = (2..=15).map(|view| validates(&bench.skipped(view)).len()).collect();
+    assert_eq!(asked, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1], "on entering views 8 and 16");
+}
+
 #[test]
 fn rule_p6_prepare_once_a_view_and_not_after_a_view_change() {
     let mut bench = Bench::new(3);
