@@ -24,6 +24,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod rpc;
+pub mod tools;
 pub mod turn;
 pub mod usage;
 pub mod votes;

@@ -1,0 +1,51 @@
+//! Ethereum's own tools, from npm and PyPI, against a network.
+
+use std::{env, path::PathBuf, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use tokio::{process::Command, time::timeout};
+
+use crate::devnet::Devnet;
+
+/// Names the folder with the tools (`scripts/tools` makes it; `make test` sets this).
+pub const TOOLS_VARIABLE: &str = "ASSENT_TOOLS";
+
+/// One tool may take this long for all that it checks.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The folder with the tools; `None`, said loudly, where there is none.
+pub fn folder() -> Option<PathBuf> {
+    let folder = env::var_os(TOOLS_VARIABLE).map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("SKIPPED: {TOOLS_VARIABLE} is not set, no tool of npm or PyPI is run (`make test` sets it)");
+    }
+    folder
+}
+
+/// Runs one of the programs of `tests/tools` against the first node of a network and returns what it printed.
+pub async fn run(devnet: &Devnet, program: &[&str]) -> Result<String> {
+    let folder = folder().context("no tools")?;
+    let node = devnet.description.nodes.first().context("no node")?;
+    let keys: Vec<&str> = devnet.description.accounts.iter().map(|account| account.private_key.as_str()).collect();
+    let (name, rest) = program.split_first().context("no program")?;
+    // A program of the folder, or one of the machine.
+    let own = folder.join(name);
+    let name = if own.exists() { own } else { PathBuf::from(name) };
+    let output = Command::new(&name)
+        .args(rest)
+        .current_dir(&folder)
+        .env("RPC_URL", &node.rpc)
+        .env("PRIVATE_KEYS", keys.join(","))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(LIMIT, output)
+        .await
+        .with_context(|| format!("{program:?} did not end within {LIMIT:?}"))?
+        .with_context(|| format!("cannot run {}", name.display()))?;
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{program:?} ended with {}:\n{out}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(out)
+}
