@@ -201,7 +201,7 @@ impl<'a> Bench<'a> {
                         self.signed = Some(ballot.mark());
                         inputs.push_back(Input::Signed(ballot, self.net.sign(ME.0, &ballot)));
                     }
-                    Output::Validate(proposal) => {
+                    Output::Validate(proposal, _) => {
                         let (view, block) = (proposal.block.view, proposal.block.hash);
                         inputs.push_back(Input::Validated { view, block, valid: true });
                     }

@@ -76,6 +76,9 @@ pub(super) fn is_useless(key: &[u8], droppable: &AtomicU64) -> bool {
     number.is_some_and(|number| number <= droppable.load(Ordering::Acquire))
 }
 
+/// A key with its value.
+type Entry = (Box<[u8]>, Box<[u8]>);
+
 impl Store {
     /// The oldest block whose state can be read.
     pub(crate) fn oldest_state(&self) -> u64 {
@@ -118,7 +121,7 @@ impl Store {
         &self,
         column: &'static str,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StorageError>> {
+    ) -> impl Iterator<Item = Result<Entry, StorageError>> {
         let entries = self.db.iterator_cf(self.column(column), IteratorMode::From(prefix, Direction::Forward));
         let prefix = prefix.to_vec();
         entries

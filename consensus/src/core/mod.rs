@@ -188,8 +188,9 @@ pub enum Output {
     /// Build a block, as leader; answer with `Input::Built`, or with nothing while there is nothing to build.
     Build(Build),
     /// Validate a block whose parent is final or was validated; answer with `Input::Validated`. What depends on the
-    /// clock or on a fault of this node is no verdict: answer later.
-    Validate(Proposal),
+    /// clock or on a fault of this node is no verdict: answer later. Whether the block is certified comes along: a quorum
+    /// has then compared its time with their clocks, and this node's is not asked (SPEC rule P5).
+    Validate(Proposal, bool),
     /// These blocks are final, oldest first; each with the best certificate for it.
     Final(Vec<(BlockInfo, Certificate)>),
     /// A contradiction was proven.

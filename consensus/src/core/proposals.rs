@@ -289,7 +289,8 @@ impl Core {
         if let Some((proposal, progress)) = &mut self.state(view).proposal {
             *progress = Progress::Validating;
             let proposal = proposal.clone();
-            self.out.push(Output::Validate(proposal));
+            let certified = self.certified(view) == Some(proposal.block.hash);
+            self.out.push(Output::Validate(proposal, certified));
         }
     }
 

@@ -271,7 +271,7 @@ impl Run {
                 self.of_view.entry(*view).or_default().push(*block);
             }
             Output::Send(_, Message::Fetch(fetch)) => self.answer(fetch),
-            Output::Validate(proposal) => {
+            Output::Validate(proposal, _) => {
                 let (view, block) = (proposal.block.view, proposal.block.hash);
                 self.owed.push(Input::Validated { view, block, valid: true });
             }

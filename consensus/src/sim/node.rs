@@ -22,7 +22,7 @@ pub(super) enum Effect {
     SetTimer(Timer, u64),
     /// Look for work, or whether the block can be built, at this time of its own clock.
     LookAt(u64),
-    Validate(Proposal),
+    Validate(Proposal, bool),
     Construct(Build),
     Send(Option<ValidatorIndex>, Message),
     Entered(View),
@@ -254,7 +254,7 @@ impl Node {
                 self.construction.wanted = Some(build);
                 self.try_construct(shared, now_ms, effects);
             }
-            Output::Validate(proposal) => effects.push(Effect::Validate(proposal)),
+            Output::Validate(proposal, certified) => effects.push(Effect::Validate(proposal, certified)),
             Output::Diverged(divergence) => effects.push(Effect::Diverged(divergence)),
             leaving => self.held.push(leaving),
         }
@@ -427,12 +427,19 @@ impl Node {
         self.process(input, shared, now_ms, effects);
     }
 
-    /// The application judges a block. What is too far ahead of the node's clock gets no verdict.
-    pub(super) fn validated(&mut self, proposal: &Proposal, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
+    /// The application judges a block. What is too far ahead of the node's clock gets no verdict, unless it is certified.
+    pub(super) fn validated(
+        &mut self,
+        proposal: &Proposal,
+        certified: bool,
+        shared: &Shared,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
         let (view, block) = (proposal.block.view, proposal.block.hash);
         let time_ms = self.application.time_in(&proposal.payload).unwrap_or(0);
         let parent_ms = self.application.time_of(&proposal.block.parent);
-        if time_ms > parent_ms && time_ms > now_ms + shared.max_clock_skew_ms {
+        if !certified && time_ms > parent_ms && time_ms > now_ms + shared.max_clock_skew_ms {
             return;
         }
         // It stands on a branch that finality left behind meanwhile.

@@ -46,7 +46,7 @@ pub(super) enum Event {
     Connected(ValidatorIndex),
     Timer(Timer, u32),
     Look,
-    Validated(Box<Proposal>),
+    Validated(Box<Proposal>, bool),
     Built(Build),
     Transactions(u64),
     SyncTick,
@@ -264,7 +264,7 @@ impl<'a> World<'a> {
                 here.process(Input::Timer(timer), shared, now, &mut effects);
             }
             Event::Look => here.look(shared, now, &mut effects),
-            Event::Validated(proposal) => here.validated(&proposal, shared, now, &mut effects),
+            Event::Validated(proposal, certified) => here.validated(&proposal, certified, shared, now, &mut effects),
             Event::Built(build) => {
                 let possible = !self.machines[node].cannot_build;
                 here.built(&build, possible, shared, now, &mut effects);
@@ -344,7 +344,9 @@ impl<'a> World<'a> {
                     self.push(after, node, Event::Timer(timer, generation));
                 }
                 Effect::LookAt(at) => self.look_at(node, at),
-                Effect::Validate(proposal) => self.work(node, Event::Validated(Box::new(proposal))),
+                Effect::Validate(proposal, certified) => {
+                    self.work(node, Event::Validated(Box::new(proposal), certified))
+                }
                 Effect::Construct(build) => self.work(node, Event::Built(build)),
                 Effect::Send(to, message) => self.send(node, to, message),
                 Effect::Entered(view) => {

@@ -197,8 +197,9 @@ impl Driver {
         }
     }
 
-    /// Judges a proposal on a blocking thread.
-    pub(super) fn validate(&mut self, proposal: Proposal) {
+    /// Judges a proposal on a blocking thread. The time of a certified block is not compared with this node's clock: a
+    /// quorum has compared it with theirs, and this one's may have been set right since it was ahead.
+    pub(super) fn validate(&mut self, proposal: Proposal, certified: bool) {
         let (view, hash) = (proposal.block.view, proposal.block.hash);
         let proposer = self.set.leader(view);
         let expect = SealExpectation {
@@ -221,8 +222,11 @@ impl Driver {
                 };
                 let fair = block.header.beneficiary == fee_recipient && evidence_holds(&block, &set, &genesis);
                 if fair {
-                    wait_until_due(&handle, &block, skew);
-                    chain.validate(block, &expect, now_ms(), skew)?;
+                    let time_ms = match certified {
+                        true => block.seal.time_ms,
+                        false => wait_until_due(&handle, &block, skew),
+                    };
+                    chain.validate(block, &expect, time_ms, skew)?;
                 }
                 Ok(fair)
             };
@@ -242,14 +246,15 @@ impl Driver {
     }
 }
 
-/// A block slightly ahead of our clock is judged when its time has come within the allowed skew.
-fn wait_until_due(handle: &tokio::runtime::Handle, block: &Block, skew: Duration) {
+/// A block slightly ahead of our clock is judged when its time has come within the allowed skew; what time it then is.
+fn wait_until_due(handle: &tokio::runtime::Handle, block: &Block, skew: Duration) -> u64 {
     let allowed = now_ms().saturating_add(u64::try_from(skew.as_millis()).unwrap_or(u64::MAX));
     let ahead = block.seal.time_ms.saturating_sub(allowed);
     // Further ahead than this the view will be over; the chain refuses the block then.
     if ahead > 0 && ahead < u64::try_from(skew.as_millis()).unwrap_or(0) {
         handle.block_on(tokio::time::sleep(Duration::from_millis(ahead)));
     }
+    now_ms()
 }
 
 /// A block may carry only evidence that holds (SPEC rule E).

@@ -62,7 +62,7 @@ impl Driver {
                 self.enter_view(view, B256::from(parent.0), inputs);
             }
             Output::Build(build) => self.plan_construction(build),
-            Output::Validate(proposal) => self.validate(proposal),
+            Output::Validate(proposal, certified) => self.validate(proposal, certified),
             Output::Diverged(divergence) => return Err(divergence.into()),
             leaving => self.held.push(leaving),
         }

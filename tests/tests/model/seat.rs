@@ -156,7 +156,7 @@ impl Seat {
                     Output::Sign(ballot) => signed.push(self.sign(ballot, rules)),
                     Output::EnteredView { view, .. } if view.0 <= rules.views => inputs.push_back(Input::Work(view)),
                     Output::Build(build) if build.view.0 <= rules.views => inputs.push_back(self.build(&build)),
-                    Output::Validate(proposal) => {
+                    Output::Validate(proposal, _) => {
                         let (view, block) = (proposal.block.view, proposal.block.hash);
                         inputs.push_back(Input::Validated { view, block, valid: true });
                     }

@@ -32,7 +32,7 @@ pub(super) fn fetches(outputs: &[Output]) -> Vec<(u16, u64, u64)> {
 /// The blocks that are to be validated, by the first byte of their hash.
 pub(super) fn validates(outputs: &[Output]) -> Vec<u8> {
     let block = |output: &Output| match output {
-        Output::Validate(proposal) => Some(proposal.block.hash.0[0]),
+        Output::Validate(proposal, _) => Some(proposal.block.hash.0[0]),
         _ => None,
     };
     outputs.iter().filter_map(block).collect()
@@ -156,7 +156,7 @@ impl Bench {
                         inputs.push_front(Input::Signed(*ballot, self.net.sign(self.me, ballot)));
                     }
                     Output::Persist(record) => self.log.push(record.clone()),
-                    Output::Validate(proposal) => {
+                    Output::Validate(proposal, _) => {
                         let (view, block) = (proposal.block.view, proposal.block.hash);
                         inputs.extend(self.verdict.map(|valid| Input::Validated { view, block, valid }));
                     }

@@ -1,7 +1,7 @@
 //! Rule P: proposals.
 
 use super::bench::{Bench, diverged, evidence, fetches, genesis, signs, validates};
-use crate::core::{Input, VIEWS_AHEAD};
+use crate::core::{Input, Output, VIEWS_AHEAD};
 use crate::testing::{GENESIS, Network, block_hash};
 use crate::{BlockInfo, Epoch, Hash, Height, Message, Phase, Proposal, Signature, ValidatorIndex, View};
 
@@ -255,6 +255,22 @@ fn rule_p5_a_verdict_that_never_came_is_asked_for_again() {
     bench.prepared(1, 1);
     let asked: Vec<usize> = (1..=8).map(|_| validates(&bench.round()).len()).collect();
     assert_eq!(asked, [0, 0, 0, 1, 0, 0, 0, 1]);
+}
+
+#[test]
+fn rule_p5_the_application_is_told_whether_a_block_is_certified() {
+    let certified = |outputs: &[Output]| -> Vec<bool> {
+        let told = |output: &Output| match output {
+            Output::Validate(_, certified) => Some(*certified),
+            _ => None,
+        };
+        outputs.iter().filter_map(told).collect()
+    };
+    let mut bench = Bench::new(3);
+    assert_eq!(certified(&bench.block(1, 1, (0, 0))), [false], "a block, then its certificate");
+    let mut bench = Bench::new(3);
+    bench.prepared(1, 1);
+    assert_eq!(certified(&bench.block(1, 1, (0, 0))), [true], "a certificate, then its block");
 }
 
 /// Views may go by with the votes of others before any round of retransmission, and need this node's to be final.

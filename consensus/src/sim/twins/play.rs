@@ -281,7 +281,7 @@ impl World {
     fn carry_out(&mut self, setup: &Setup, at: usize, output: Output) -> Option<Input> {
         match output {
             Output::Sign(ballot) => return Some(self.sign(setup, at, ballot)),
-            Output::Validate(proposal) => return Some(self.validate(setup, at, &proposal)),
+            Output::Validate(proposal, _) => return Some(self.validate(setup, at, &proposal)),
             Output::EnteredView { .. } => {
                 let instance = &mut self.instances[at];
                 (instance.told, instance.timer, instance.wanted) = (false, false, None);
