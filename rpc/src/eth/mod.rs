@@ -90,13 +90,18 @@ fn pending_transactions(_: &Api, _: &Args) -> Result<Vec<Value>, CallError> {
 }
 
 fn syncing(api: &Api, _: &Args) -> Result<Value, CallError> {
+    Ok(sync_status(api.backend.status.borrow().syncing))
+}
+
+/// `false`, or how far the node has come.
+fn sync_status(status: SyncStatus) -> Value {
     let hex = |number: u64| format!("{number:#x}");
-    Ok(match api.backend.status.borrow().syncing {
+    match status {
         SyncStatus::Synced => json!(false),
         SyncStatus::Syncing(progress) => json!({
             "startingBlock": hex(progress.starting_block),
             "currentBlock": hex(progress.current_block),
             "highestBlock": hex(progress.highest_block),
         }),
-    })
+    }
 }

@@ -1,4 +1,4 @@
-//! `eth_subscribe` and `eth_unsubscribe`: new blocks, their logs and new pending transactions.
+//! `eth_subscribe` and `eth_unsubscribe`: new blocks, their logs, new pending transactions, and whether the node is behind.
 //!
 //! Blocks are final when they are told, so nothing is ever taken back. A client that reads slowly
 //! misses no block: what its channel lost is read from the chain again. Pending transactions it
@@ -18,7 +18,7 @@ use jsonrpsee::{
     types::{Extensions, Params},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
 use crate::{
@@ -31,6 +31,7 @@ use crate::{
     limits::{SUBSCRIPTION_BUFFER, SUBSCRIPTION_BYTES, SUBSCRIPTION_CHECK, SUBSCRIPTION_PATIENCE},
     methods::{Api, ONCE, Registrar},
     params::{self, Args, invalid},
+    status::SyncStatus,
 };
 
 /// What is told.
@@ -39,6 +40,7 @@ enum Kind {
     NewHeads,
     Logs(LogFilter),
     PendingTransactions { full: bool },
+    Syncing,
 }
 
 pub(super) fn register(methods: &mut Registrar) {
@@ -56,6 +58,7 @@ async fn subscribe(params: Params<'static>, pending: PendingSubscriptionSink, ap
     };
     match kind {
         Kind::PendingTransactions { full } => tell_transactions(pending, outbox, &api, full).await,
+        Kind::Syncing => tell_syncing(pending, outbox, &api).await,
         kind => tell_blocks(pending, outbox, &api, &kind).await,
     }
 }
@@ -75,9 +78,10 @@ fn kind(args: &Args) -> Result<Kind, CallError> {
             let full = args.optional(1, "full", params::boolean)?.unwrap_or(false);
             Ok(Kind::PendingTransactions { full })
         }
+        "syncing" => Ok(Kind::Syncing),
         other => Err(invalid(
             "invalid argument 0: subscription",
-            "newHeads, logs or newPendingTransactions",
+            "newHeads, logs, newPendingTransactions or syncing",
             &Value::from(other),
         )),
     }
@@ -129,7 +133,7 @@ async fn tell(sink: &BoundedSink, kind: &Kind, block: &FullBlock) -> Result<(), 
             }
             Ok(())
         }
-        Kind::Logs(_) | Kind::PendingTransactions { .. } => Ok(()),
+        Kind::Logs(_) | Kind::PendingTransactions { .. } | Kind::Syncing => Ok(()),
     }
 }
 
@@ -161,6 +165,30 @@ async fn tell_transactions(pending: PendingSubscriptionSink, outbox: Outbox, api
         };
         if sink.send(&message).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Geth's form: `false` when the node has caught up, an object when it falls behind; the first one at once.
+async fn tell_syncing(pending: PendingSubscriptionSink, outbox: Outbox, api: &Api) {
+    let mut status = api.backend.status.clone();
+    let Ok(sink) = pending.accept().await else { return };
+    let sink = BoundedSink { sink, outbox };
+    let mut told = None;
+    loop {
+        let syncing = status.borrow_and_update().syncing;
+        let behind = matches!(syncing, SyncStatus::Syncing(_));
+        if told != Some(behind) {
+            told = Some(behind);
+            let message =
+                if behind { json!({"syncing": true, "status": super::sync_status(syncing)}) } else { json!(false) };
+            if sink.send(&message).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            changed = status.changed() => if changed.is_err() { return },
+            () = sink.sink.closed() => return,
         }
     }
 }

@@ -126,7 +126,10 @@ impl Node {
         }
     }
 
-    pub fn transfer(&self, from: usize, nonce: u64, to: Address, value: u64) -> Bytes {
+    pub fn transfer<T>(&self, from: usize, nonce: u64, to: Address, value: T) -> Bytes
+    where
+        U256: alloy_primitives::ruint::UintTryFrom<T>,
+    {
         self.sign(
             from,
             TxEip1559 { nonce, to: TxKind::Call(to), value: U256::from(value), gas_limit: 21_000, ..eip1559() },

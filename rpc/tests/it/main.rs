@@ -5,6 +5,7 @@ mod blocks;
 mod calls;
 mod certificates;
 mod errors;
+mod explain;
 mod filters;
 mod fuzz;
 mod harness;

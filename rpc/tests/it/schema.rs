@@ -3,6 +3,7 @@
 use std::{env, fs, path::PathBuf};
 
 use alloy_primitives::{Address, B256, keccak256};
+use assent_rpc::RpcConfig;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -44,7 +45,8 @@ impl Schemas {
 #[tokio::test]
 async fn answers_have_the_public_shapes() {
     let Some(schemas) = Schemas::load() else { return };
-    let node = Node::start().await;
+    let all = |config: &mut RpcConfig| config.namespaces = RpcConfig::ALL_NAMESPACES.map(String::from).to_vec();
+    let node = Node::start_with(all).await;
     let transactions = [
         node.create(0, 0, logging_contract(B256::repeat_byte(1))),
         node.transfer(1, 0, Address::ZERO, 1),
@@ -84,6 +86,20 @@ async fn answers_have_the_public_shapes() {
         ("eth_accounts", json!([])),
         ("eth_syncing", json!([])),
         ("net_version", json!([])),
+        ("eth_getProof", json!([contract, ["0x0"], "latest"])),
+        ("eth_createAccessList", json!([{"from": account, "to": contract}, "latest"])),
+        ("eth_blobBaseFee", json!([])),
+        ("debug_getRawBlock", json!(["latest"])),
+        ("debug_getRawHeader", json!(["latest"])),
+        ("debug_getRawReceipts", json!(["latest"])),
+        ("debug_getRawTransaction", json!([keccak256(&transactions[0])])),
+        ("debug_getBadBlocks", json!([])),
+        ("txpool_content", json!([])),
+        ("txpool_contentFrom", json!([account])),
+        ("txpool_status", json!([])),
+        ("debug_traceTransaction", json!([keccak256(&transactions[0]), {}])),
+        ("debug_traceTransaction", json!([keccak256(&transactions[0]), {"tracer": "callTracer"}])),
+        ("debug_traceTransaction", json!([keccak256(&transactions[0]), {"tracer": "prestateTracer"}])),
         ("eth_sendRawTransaction", json!([node.transfer(0, 1, Address::ZERO, 1)])),
     ] {
         schemas.check(&node, method, params).await;

@@ -1,6 +1,7 @@
 //! Subscriptions and calls over WebSocket.
 
 use alloy_primitives::{Address, B256, keccak256};
+use assent_rpc::{SyncProgress, SyncStatus};
 use jsonrpsee::{
     core::client::{ClientT, Error, Subscription, SubscriptionClientT},
     rpc_params,
@@ -89,4 +90,18 @@ async fn subscriptions_are_limited() {
         client.subscribe("eth_subscribe", rpc_params!["newHeads"], "eth_unsubscribe").await;
     assert!(third.is_err());
     first.unsubscribe().await.unwrap();
+}
+
+#[tokio::test]
+async fn falling_behind_and_catching_up_are_told_once_each() {
+    let node = Node::start().await;
+    let client = connect(&node).await;
+    let mut told = subscribe(&client, json!(["syncing"])).await;
+    assert_eq!(told.next().await.unwrap().unwrap(), json!(false));
+    let set = |syncing| node.status.send_modify(|status| std::sync::Arc::make_mut(status).syncing = syncing);
+    set(SyncStatus::Syncing(SyncProgress { starting_block: 1, current_block: 2, highest_block: 255 }));
+    let behind = told.next().await.unwrap().unwrap();
+    assert_eq!((&behind["syncing"], &behind["status"]["highestBlock"]), (&json!(true), &json!("0xff")));
+    set(SyncStatus::Synced);
+    assert_eq!(told.next().await.unwrap().unwrap(), json!(false));
 }

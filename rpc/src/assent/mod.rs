@@ -3,6 +3,8 @@
 //!
 //! Unlike in `eth`, numbers are JSON numbers here; see `status` for weights.
 
+mod explain;
+
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -23,6 +25,7 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.blocking("assent_validators", 1, validators);
     methods.blocking("assent_getSeal", 1, seal);
     methods.blocking("assent_getCertificate", 1, certificate);
+    methods.execution("assent_explainTransaction", 1, explain::explain);
 }
 
 /// What the node last said of itself, with the head as it is now.
