@@ -7,6 +7,9 @@
 mod logs;
 mod transactions;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, Log};

@@ -1,0 +1,143 @@
+//! The index against a look at everything, and its time over a million blocks.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use alloy_consensus::Header;
+use alloy_primitives::{Address, B256, Bytes, Log};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::LogTerms;
+use crate::block::RecoveredBlock;
+use crate::execution::{Receipt, Touched};
+use crate::seal::Seal;
+use crate::state::StateDiff;
+use crate::storage::{BlockWrite, History, Opened, Store};
+
+fn store() -> (TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let Opened::New(store) = Store::open(directory.path(), B256::ZERO, History::Archive).unwrap() else {
+        panic!("a new directory holds a database");
+    };
+    (directory, store)
+}
+
+/// Writes an empty block with these logs and accounts, as if a transaction each had made them.
+fn write(store: &Store, number: u64, logs: Vec<Log>, touched: &[Touched]) {
+    let header = Header { number, ..Header::default() };
+    let block = RecoveredBlock::from_parts(header.hash_slow(), header, Vec::new(), Seal::default());
+    let receipts: Vec<_> = (!logs.is_empty())
+        .then(|| Receipt { tx_type: 2, success: true, gas_used: 1, cumulative_gas_used: 1, logs })
+        .into_iter()
+        .collect();
+    let diff = StateDiff::default();
+    let write =
+        BlockWrite { block: &block, receipts: &receipts, diff: &diff, records: &[], touched, certificate: None };
+    store.commit(&write).unwrap();
+}
+
+fn address(number: u8) -> Address {
+    Address::repeat_byte(number)
+}
+
+fn topic(number: u8) -> B256 {
+    B256::repeat_byte(number)
+}
+
+fn log(of: u8, topics: &[u8]) -> Log {
+    Log::new_unchecked(address(of), topics.iter().map(|number| topic(*number)).collect(), Bytes::new())
+}
+
+fn has(logs: &[Log], terms: &LogTerms) -> bool {
+    let with_address = terms.addresses.is_empty() || logs.iter().any(|log| terms.addresses.contains(&log.address));
+    let with_topics = terms.topics.iter().enumerate().all(|(position, any)| {
+        any.is_empty() || logs.iter().any(|log| log.topics().get(position).is_some_and(|topic| any.contains(topic)))
+    });
+    with_address && with_topics
+}
+
+fn terms() -> impl Strategy<Value = LogTerms> {
+    let some = || prop::collection::vec(0u8..6, 0..3);
+    (some(), prop::collection::vec(some(), 0..=4)).prop_map(|(addresses, topics)| LogTerms {
+        addresses: addresses.into_iter().map(address).collect(),
+        topics: topics.into_iter().map(|any| any.into_iter().map(topic).collect()).collect(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_index_finds_what_a_look_at_everything_finds(
+        blocks in prop::collection::vec(prop::collection::vec((0u8..6, prop::collection::vec(0u8..6, 0..=4)), 0..3), 1..60),
+        questions in prop::collection::vec((terms(), 0u64..70, 0u64..70), 20),
+    ) {
+        let (_directory, store) = store();
+        let blocks: Vec<Vec<Log>> =
+            blocks.iter().map(|logs| logs.iter().map(|(of, topics)| log(*of, topics)).collect()).collect();
+        for (number, logs) in (1..).zip(&blocks) {
+            write(&store, number, logs.clone(), &[]);
+        }
+        for (terms, from, to) in questions {
+            let found: Vec<u64> = store.blocks_with_logs(&terms, from..=to).collect::<Result<_, _>>().unwrap();
+            let expected: Vec<u64> = match terms.is_selective() {
+                false => (from..=to).collect(),
+                true => (1..).zip(&blocks).filter(|(_, logs)| has(logs, &terms)).map(|(number, _)| number)
+                    .filter(|number| (from..=to).contains(number)).collect(),
+            };
+            prop_assert_eq!(found, expected, "{:?} in {}..={}", terms, from, to);
+        }
+    }
+}
+
+#[test]
+fn transactions_of_an_account_come_in_order_from_either_end() {
+    let (_directory, store) = store();
+    let touched = |accounts: &[u8], created: &[u8]| Touched {
+        accounts: accounts.iter().map(|number| address(*number)).collect(),
+        created: created.iter().map(|number| address(*number)).collect(),
+    };
+    write(&store, 1, Vec::new(), &[touched(&[1, 2], &[2]), touched(&[1], &[])]);
+    write(&store, 2, Vec::new(), &[touched(&[3], &[])]);
+    write(&store, 300, Vec::new(), &[touched(&[1], &[]), touched(&[2], &[]), touched(&[1, 2], &[2])]);
+    let places = |found: Vec<super::super::TransactionPosition>| -> Vec<(u64, u32)> {
+        found.into_iter().map(|position| (position.number, position.index)).collect()
+    };
+    let from = |of, number| places(store.transactions_from(&address(of), number).map(Result::unwrap).collect());
+    let up_to = |of, number| places(store.transactions_up_to(&address(of), number).map(Result::unwrap).collect());
+    assert_eq!(from(1, 0), [(1, 0), (1, 1), (300, 0), (300, 2)]);
+    assert_eq!(from(1, 2), [(300, 0), (300, 2)]);
+    assert_eq!(up_to(1, u64::MAX), [(300, 2), (300, 0), (1, 1), (1, 0)]);
+    assert_eq!(up_to(1, 299), [(1, 1), (1, 0)]);
+    assert_eq!((from(4, 0), up_to(4, u64::MAX)), (vec![], vec![]));
+    let creation = |number| store.creation_up_to(&address(2), number).unwrap().map(|at| (at.number, at.index));
+    assert_eq!((creation(0), creation(299), creation(u64::MAX)), (None, Some((1, 0)), Some((300, 2))));
+}
+
+/// Prints how long selective questions take over a million blocks, of which every tenth has a log of a busy contract and
+/// every hundred thousandth one that is looked for.
+#[test]
+#[ignore = "measure"]
+fn a_question_about_a_million_blocks() {
+    const BLOCKS: u64 = 1_000_000;
+    let (_directory, store) = store();
+    for number in 1..=BLOCKS {
+        let logs = match number {
+            number if number % 100_000 == 0 => vec![log(1, &[1, 2])],
+            number if number % 10 == 0 => vec![log(1, &[1, 3])],
+            _ => Vec::new(),
+        };
+        write(&store, number, logs, &[]);
+    }
+    for (what, topics) in
+        [("a rare topic", vec![vec![], vec![topic(2)]]), ("busy and rare", vec![vec![topic(1)], vec![topic(2)]])]
+    {
+        let terms = LogTerms { addresses: vec![address(1)], topics };
+        let start = Instant::now();
+        let found = store.blocks_with_logs(&terms, 1..=BLOCKS).map(Result::unwrap).count();
+        println!("{what}: {found} blocks of {BLOCKS} in {:?}", start.elapsed());
+        assert_eq!(found, 10);
+    }
+}
