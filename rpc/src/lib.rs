@@ -31,6 +31,7 @@ mod traces;
 mod txpool;
 mod web3;
 
+pub use assent::bundle::{BundleError, ProofBundle, SlotProof};
 pub use backend::{Backend, Submission, SubmitError};
 pub use config::RpcConfig;
 pub use server::{RpcError, RpcHandle, serve};

@@ -17,6 +17,7 @@ mod status;
 mod table;
 mod testnet;
 mod tx;
+mod verify_proof;
 
 use std::{
     io::{self, Write},
@@ -78,6 +79,7 @@ enum Command {
     Tx(tx::TxArgs),
     Db(db::DbArgs),
     Simulate(simulate::SimulateArgs),
+    VerifyProof(verify_proof::VerifyProofArgs),
     Bench(bench::BenchArgs),
 }
 
@@ -109,6 +111,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Tx(args) => return runtime()?.block_on(tx::run(args)),
         Command::Db(args) => db::run(args)?,
         Command::Simulate(args) => return simulate::run(&args),
+        Command::VerifyProof(args) => verify_proof::run(&args)?,
         Command::Bench(args) => {
             let complete = runtime()?.block_on(bench::run(args))?;
             return Ok(ExitCode::from(u8::from(!complete)));

@@ -3,6 +3,7 @@
 //!
 //! Unlike in `eth`, numbers are JSON numbers here; see `status` for weights.
 
+pub(crate) mod bundle;
 mod explain;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.blocking("assent_validators", 1, validators);
     methods.blocking("assent_getSeal", 1, seal);
     methods.blocking("assent_getCertificate", 1, certificate);
+    methods.search("assent_getProofBundle", 3, bundle::proof_bundle);
     methods.execution("assent_explainTransaction", 1, explain::explain);
 }
 

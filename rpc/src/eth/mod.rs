@@ -18,7 +18,7 @@ pub(crate) mod call;
 mod fees;
 pub(crate) mod filters;
 mod logs;
-mod proof;
+pub(crate) mod proof;
 pub(crate) mod reader;
 mod state;
 pub(crate) mod subscriptions;

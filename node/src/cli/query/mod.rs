@@ -42,6 +42,7 @@ Examples:
   assent query account 0xf39F...2266        balance, nonce, code
   assent query validators --block 12        who votes, with which weight
   assent query certificate 12               whose votes made block 12 final
+  assent query proof 0xf39F...2266          a proof that needs no trust in the node
   assent query block --json | jq .gasUsed   the node's answer as it is
 
 The exit code is 1 when there is no such thing, or the node does not answer."
@@ -96,6 +97,21 @@ enum What {
         #[arg(long, value_name = "N|HASH", default_value = "latest")]
         block: BlockRef,
     },
+    /// A proof of an account that `assent verify-proof` checks without a node
+    #[command(
+        after_help = "Examples:\n  assent query proof 0xf39F...2266 > proof.json\n  assent query proof 0x5FbD...0aa3 0x0 --block 12"
+    )]
+    Proof {
+        /// The account
+        #[arg(value_name = "ADDRESS", value_parser = parse_address)]
+        address: Address,
+        /// Storage slots of it
+        #[arg(value_name = "SLOT")]
+        slots: Vec<U256>,
+        /// A number, a hash, latest or earliest
+        #[arg(long, value_name = "N|HASH", default_value = "latest")]
+        block: BlockRef,
+    },
     /// The votes that made a block final
     #[command(after_help = "Examples:\n  assent query certificate\n  assent query certificate 12")]
     Certificate {
@@ -124,6 +140,7 @@ pub(super) async fn run(args: QueryArgs) -> Result<()> {
         What::Account { address } => node.account(address).await?,
         What::Validators { block } => node.validators(&block).await?,
         What::Certificate { block } => node.certificate(&block).await?,
+        What::Proof { address, slots, block } => node.proof(address, &slots, &block).await?,
     };
     print(&text)
 }
@@ -247,6 +264,11 @@ impl Node {
         let certificate: Certificate = self.read(answer)?;
         let set: Option<Validators> = self.ask("assent_validators", [certificate.block]).await?;
         Ok(show::certificate(&certificate, set.as_ref()))
+    }
+
+    async fn proof(&self, address: Address, slots: &[U256], at: &BlockRef) -> Result<String> {
+        let answer: Value = self.ask("assent_getProofBundle", (address, slots, at.param())).await?;
+        Ok(format!("{answer:#}\n"))
     }
 
     async fn no_block(&self, at: &BlockRef) -> anyhow::Error {
