@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alloy_consensus::TxEip1559;
+use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use alloy_trie::proof::verify_proof;
 use alloy_trie::{Nibbles, TrieAccount};
@@ -93,26 +94,39 @@ fn touched(blocks: &[Arc<ExecutedBlock>]) -> BTreeSet<Address> {
     all
 }
 
-/// The flat state is what the state root stands for.
+/// After every block, what is read is what its state root stands for: all of it at the head, before it a fifth of the
+/// accounts, others after each block.
 fn check(chain: &Chain, touched: &BTreeSet<Address>) {
-    let view = chain.latest_state();
-    let root = chain.head().state_root;
+    let head = chain.head().number;
+    let supply = check_state(chain, head, touched.iter());
+    assert_eq!(supply, U256::from(RICH) * U256::from(10), "nothing is made or lost");
+    for number in 0..head {
+        let first = usize::try_from(number % 5).unwrap();
+        check_state(chain, number, touched.iter().skip(first).step_by(5));
+    }
+}
+
+/// Checks these accounts after a block, and adds up what they have.
+fn check_state<'a>(chain: &Chain, number: u64, touched: impl Iterator<Item = &'a Address>) -> U256 {
+    let id = BlockId::number(number);
+    let view = chain.state_at(id).unwrap();
+    let root = chain.header_by_number(number).unwrap().unwrap().header.state_root;
     let slots: Vec<_> = (0..SLOTS).map(|slot| B256::from(U256::from(slot))).collect();
     let mut supply = U256::ZERO;
     for address in touched {
-        let (_, proof) = chain.proof_at(alloy_eips::BlockId::latest(), address, &slots).unwrap();
+        let (_, proof) = chain.proof_at(id, address, &slots).unwrap();
         let flat = view.account(address).unwrap();
-        assert_eq!(flat, proof.account);
+        assert_eq!(flat, proof.account, "after block {number}");
         supply += flat.map_or(U256::ZERO, |account| account.balance);
         let leaf = flat.map(|account| {
             alloy_rlp::encode(TrieAccount::new(account.nonce, account.balance, proof.storage_root, account.code_hash))
         });
         verify_proof(root, Nibbles::unpack(keccak256(address)), leaf, &proof.proof).unwrap();
         for (slot, (value, _)) in (0..SLOTS).zip(&proof.slots) {
-            assert_eq!(view.storage(address, &U256::from(slot)).unwrap(), *value);
+            assert_eq!(view.storage(address, &U256::from(slot)).unwrap(), *value, "after block {number}");
         }
     }
-    assert_eq!(supply, U256::from(RICH) * U256::from(10), "nothing is made or lost");
+    supply
 }
 
 proptest! {
