@@ -17,21 +17,25 @@ class Provider extends JsonRpcProvider {
 // Blocks come sooner than the quarter of a second for which ethers would remember answers.
 export const provider = new Provider(url, undefined, { pollingInterval: 50, cacheTimeout: -1 })
 
-// The accounts of PRIVATE_KEYS (with commas in between), or else those of `assent devnet`, whose keys everybody knows.
-export const accounts = privateKeys().map((key) => new Wallet(key, provider))
-
-function privateKeys() {
-  if (process.env.PRIVATE_KEYS) {
-    return process.env.PRIVATE_KEYS.split(',')
-  }
-  const words = 'test test test test test test test test test test test junk'
-  return [0, 1, 2, 3].map((index) => HDNodeWallet.fromPhrase(words, '', `m/44'/60'/0'/0/${index}`).privateKey)
-}
-
 process.on('uncaughtException', (error) => {
   console.error(`\nFAILED: ${error.stack ?? error}`)
   process.exit(1)
 })
+
+// The accounts of PRIVATE_KEYS (with commas in between), or else those of `assent devnet`, whose keys everybody knows.
+export const accounts = privateKeys().map((key) => new Wallet(key, provider))
+
+function privateKeys() {
+  if (!process.env.PRIVATE_KEYS) {
+    const words = 'test test test test test test test test test test test junk'
+    return [0, 1, 2, 3].map((index) => HDNodeWallet.fromPhrase(words, '', `m/44'/60'/0'/0/${index}`).privateKey)
+  }
+  const keys = process.env.PRIVATE_KEYS.split(',').slice(0, 4)
+  if (keys.length < 4 || !keys.every((key) => /^0x[0-9a-f]{64}$/i.test(key))) {
+    throw new Error('PRIVATE_KEYS: expected four private keys in hex, each with 0x in front, with commas in between')
+  }
+  return keys
+}
 
 // Says which chain this is. Ends the program where there is none, or nothing to spend on it.
 export async function connect() {
@@ -44,7 +48,7 @@ export async function connect() {
   console.log(`Chain ${chainId} at ${url}, block ${await provider.getBlockNumber()}`)
   for (const { address } of accounts) {
     if (await provider.getBalance(address) === 0n) {
-      throw new Error(`${address} owns nothing on this chain: set PRIVATE_KEYS to four funded accounts`)
+      throw new Error(`${address} owns nothing on this chain: set PRIVATE_KEYS to the keys of four accounts with funds`)
     }
   }
 }
