@@ -31,7 +31,7 @@ async fn an_unknown_namespace_in_the_configuration_is_refused() {
     let error = assent_rpc::serve(config, backend.clone()).await.unwrap_err().to_string();
     assert_eq!(
         error,
-        r#"unknown RPC namespace "ether": expected some of assent, debug, erigon, eth, net, ots, trace, txpool, web3"#
+        r#"unknown RPC namespace "ether": expected some of assent, debug, erigon, eth, net, ots, rpc, trace, txpool, web3"#
     );
     let taken = assent_rpc::RpcConfig { listen: node.rpc.addr(), ..Default::default() };
     let error = assent_rpc::serve(taken, backend).await.unwrap_err().to_string();
