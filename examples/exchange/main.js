@@ -1,6 +1,6 @@
 // Uniswap V2 and V3 with two tokens and wrapped ether.
 import { parseEther } from 'ethers'
-import { accounts, artifact, check, checkAmount, connect, deploy, final, provider, step } from '../lib/chain.js'
+import { accounts, artifact, checkAmount, connect, deploy, final, provider, step } from '../lib/chain.js'
 import { tradeOnV2 } from './v2.js'
 import { tradeOnV3 } from './v3.js'
 
@@ -30,6 +30,7 @@ async function newToken(name) {
   step(`ERC-20: ${name}`)
   const token = await deploy(name, artifact('@uniswap/v2-core/build/ERC20.json'), [parseEther('1000000')])
   await final(token.transfer(bob, parseEther('10000')))
-  check(`${name} of Alice and Bob`, [await token.balanceOf(alice), await token.balanceOf(bob)], [parseEther('990000'), parseEther('10000')])
+  checkAmount(`${name} of Alice`, await token.balanceOf(alice), parseEther('990000'))
+  checkAmount(`${name} of Bob`, await token.balanceOf(bob), parseEther('10000'))
   return token
 }

@@ -1,17 +1,21 @@
 // Uniswap V2: a pool of a token and ether. Every amount is compared with the formula.
-import { MaxUint256, ZeroAddress, keccak256, parseEther } from 'ethers'
-import { Contract, getCreate2Address, solidityPackedKeccak256 } from 'ethers'
+import {
+  Contract, MaxUint256, ZeroAddress, getCreate2Address, keccak256, parseEther, solidityPackedKeccak256,
+} from 'ethers'
 import { accounts, artifact, check, checkAmount, checkRefused, deploy, final, provider, step } from '../lib/chain.js'
 
 const [alice, bob] = accounts
+const Factory = artifact('@uniswap/v2-core/build/UniswapV2Factory.json')
 const Pair = artifact('@uniswap/v2-core/build/UniswapV2Pair.json')
+const Router = artifact('@uniswap/v2-periphery/build/UniswapV2Router02.json')
+const TOO_LITTLE = 'UniswapV2Router: INSUFFICIENT_OUTPUT_AMOUNT'
 // A pool keeps this much of its first liquidity for ever.
 const MINIMUM_LIQUIDITY = 1000n
 
 export async function tradeOnV2(weth, gold) {
   step('Uniswap V2: factory and router')
-  const factory = await deploy('UniswapV2Factory', artifact('@uniswap/v2-core/build/UniswapV2Factory.json'), [ZeroAddress])
-  const router = await deploy('UniswapV2Router02', artifact('@uniswap/v2-periphery/build/UniswapV2Router02.json'), [factory.target, weth.target])
+  const factory = await deploy('UniswapV2Factory', Factory, [ZeroAddress])
+  const router = await deploy('UniswapV2Router02', Router, [factory.target, weth.target])
 
   const pair = await addLiquidity(factory, router, weth, gold)
   await swapEther(router, pair, weth, gold)
@@ -59,10 +63,11 @@ async function swapEther(router, pair, weth, gold) {
   const [goldThere, etherThere] = await reserves(pair, gold)
   const [paid, expected] = [parseEther('1'), amountOut(parseEther('1'), etherThere, goldThere)]
   const before = [await gold.balanceOf(bob), await provider.getBalance(bob)]
-  check('what the router promises', await router.getAmountsOut(paid, [weth, gold]).then((amounts) => amounts[1]), expected)
+  check('what the router promises', (await router.getAmountsOut(paid, [weth, gold])).toArray(), [paid, expected])
   const swap = router.connect(bob).swapExactETHForTokens
-  await checkRefused('a swap for more than that', 'UniswapV2Router: INSUFFICIENT_OUTPUT_AMOUNT', swap, expected + 1n, [weth, gold], bob, MaxUint256, { value: paid })
-  const receipt = await final(swap(expected, [weth, gold], bob, MaxUint256, { value: paid }))
+  const rest = [[weth, gold], bob, MaxUint256, { value: paid }]
+  await checkRefused('a swap for more than that', TOO_LITTLE, swap, expected + 1n, ...rest)
+  const receipt = await final(swap(expected, ...rest))
   checkAmount('gold that Bob got', await gold.balanceOf(bob) - before[0], expected)
   checkAmount('ether that Bob paid', before[1] - await provider.getBalance(bob) - receipt.fee, paid)
   check('gold and ether in the pair', await reserves(pair, gold), [goldThere - expected, etherThere + paid])

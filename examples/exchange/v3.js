@@ -53,15 +53,18 @@ async function mintPosition(positions, pool, token0, token1) {
     token0, token1, fee: FEE, tickLower: -MAX_TICK, tickUpper: MAX_TICK, amount0Desired: amount, amount1Desired: amount,
     amount0Min: amount, amount1Min: amount, recipient: alice, deadline: MaxUint256,
   }))
-  const events = receipt.logs.filter((log) => log.address === positions.target).map((log) => positions.interface.parseLog(log))
+  const logs = receipt.logs.filter((log) => log.address === positions.target)
+  const events = logs.map((log) => positions.interface.parseLog(log))
   const { tokenId, liquidity } = events.find((event) => event.name === 'IncreaseLiquidity').args
   check('owner of the position', await positions.ownerOf(tokenId), alice.address)
   checkAmount('first token in the pool', await token0.balanceOf(pool), amount)
   checkAmount('second token in the pool', await token1.balanceOf(pool), amount)
   check('liquidity of the pool', await pool.liquidity(), liquidity)
   const uri = await positions.tokenURI(tokenId)
-  const { name } = JSON.parse(Buffer.from(uri.split(',')[1], 'base64'))
-  check('the position describes itself', [uri.split(',')[0], name.startsWith('Uniswap - 0.3%')], ['data:application/json;base64', true])
+  const [kind, data] = uri.split(',')
+  check('kind of the description', kind, 'data:application/json;base64')
+  const { name } = JSON.parse(Buffer.from(data, 'base64'))
+  check('what it says', name.split(' - ').slice(0, 2), ['Uniswap', '0.3%'])
   return tokenId
 }
 

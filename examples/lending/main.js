@@ -146,6 +146,6 @@ async function leave() {
   checkAmount('dollars of Alice', got, rayMul(owned, liquidityIndex), 6)
   check('claims of Alice', await claims.balanceOf(alice), 0n)
   // Bob borrowed 7000, paid 3000 and 4000 less what he has left; Carol paid 1000 for him.
-  const interest = usd('1000') - had
-  checkAmount('what is left for the market of the interest', await dollars.balanceOf(claims), interest - (got - usd('10000')), 6)
+  const [paid, earned] = [usd('1000') - had, got - usd('10000')]
+  checkAmount('interest that is left for the market', await dollars.balanceOf(claims), paid - earned, 6)
 }

@@ -10,8 +10,8 @@ const GWEI = 10n ** 9n
 
 // What the owner signs, as EIP-712 wants it.
 const PackedUserOperation = [
-  ['sender', 'address'], ['nonce', 'uint256'], ['initCode', 'bytes'], ['callData', 'bytes'], ['accountGasLimits', 'bytes32'],
-  ['preVerificationGas', 'uint256'], ['gasFees', 'bytes32'], ['paymasterAndData', 'bytes'],
+  ['sender', 'address'], ['nonce', 'uint256'], ['initCode', 'bytes'], ['callData', 'bytes'],
+  ['accountGasLimits', 'bytes32'], ['preVerificationGas', 'uint256'], ['gasFees', 'bytes32'], ['paymasterAndData', 'bytes'],
 ].map(([name, type]) => ({ name, type }))
 
 export async function payFromAccount() {
@@ -49,13 +49,14 @@ async function batch(entryPoint, account, owner) {
   const calls = [[first, parseEther('0.25'), '0x'], [second, parseEther('0.75'), '0x']]
   const operation = await prepare(entryPoint, account, 'executeBatch', [calls])
   const forged = await signed(entryPoint, operation, Wallet.createRandom())
-  await checkRefused('an operation that a stranger signed', 'AA24 signature error', entryPoint.connect(carol).handleOps, [forged], carol)
-  const operations = await signed(entryPoint, operation, owner)
-  await send(entryPoint, account, operations)
+  const { handleOps } = entryPoint.connect(carol)
+  await checkRefused('an operation that a stranger signed', 'AA24 signature error', handleOps, [forged], carol)
+  const genuine = await signed(entryPoint, operation, owner)
+  await send(entryPoint, account, genuine)
   checkAmount('what the first got', await provider.getBalance(first), parseEther('0.25'))
   checkAmount('what the second got', await provider.getBalance(second), parseEther('0.75'))
   checkAmount('ether of the account', await provider.getBalance(account), parseEther('0.5'))
-  await checkRefused('the same operation again', 'AA25 invalid account nonce', entryPoint.connect(carol).handleOps, [operations], carol)
+  await checkRefused('the same operation again', 'AA25 invalid account nonce', handleOps, [genuine], carol)
 }
 
 async function prepare(entryPoint, account, method, args) {

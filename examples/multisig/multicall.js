@@ -5,11 +5,13 @@ import { check, checkAmount, checkRefused, deploy, final, provider, step } from 
 // viem has the bytecode, in a file that it does not offer by name.
 const { multicall3Bytecode } = await import(new URL('constants/contracts.js', import.meta.resolve('viem')))
 
+const RESULT = '(bool success, bytes returnData)'
+const CALL_VALUE = 'address target, bool allowFailure, uint256 value, bytes callData'
 const Multicall3 = {
   bytecode: multicall3Bytecode,
   abi: [
-    'function aggregate3((address target, bool allowFailure, bytes callData)[]) payable returns ((bool success, bytes returnData)[])',
-    'function aggregate3Value((address target, bool allowFailure, uint256 value, bytes callData)[]) payable returns ((bool success, bytes returnData)[])',
+    `function aggregate3((address target, bool allowFailure, bytes callData)[]) payable returns (${RESULT}[])`,
+    `function aggregate3Value((${CALL_VALUE})[]) payable returns (${RESULT}[])`,
     'function getChainId() view returns (uint256)',
     'function getEthBalance(address) view returns (uint256)',
   ],
@@ -55,5 +57,6 @@ async function pay(multicall) {
     checkAmount('what was paid', await provider.getBalance(target), value)
   }
   checkAmount('what is left in the contract', await provider.getBalance(multicall), 0n)
-  await checkRefused('payments that do not add up', 'Multicall3: value mismatch', multicall.aggregate3Value, payments, { value: parseEther('0.7') })
+  const tooMuch = [payments, { value: parseEther('0.7') }]
+  await checkRefused('payments that do not add up', 'Multicall3: value mismatch', multicall.aggregate3Value, ...tooMuch)
 }

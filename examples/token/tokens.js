@@ -4,6 +4,12 @@ import { accounts, check, checkAmount, checkRefused, deploy, final, provider, st
 
 const [alice, bob, carol] = accounts
 
+const FAR_AWAY = 2n ** 64n
+// What the owner of tokens signs, as EIP-712 wants it.
+const Permit = [
+  ['owner', 'address'], ['spender', 'address'], ['value', 'uint256'], ['nonce', 'uint256'], ['deadline', 'uint256'],
+].map(([name, type]) => ({ name, type }))
+
 // The ERC-20 keeps its balances for the vote: 600 of Alice, 300 of Bob, 100 of Carol.
 export async function shares(contracts) {
   step('ERC-20: shares')
@@ -22,7 +28,7 @@ export async function shares(contracts) {
   checkAmount('what Carol may still take from Bob', await share.allowance(bob, carol), parseEther('10'))
   const signature = await permit(share, alice, carol, parseEther('50'))
   const { v, r, s } = Signature.from(signature)
-  await final(share.connect(carol).permit(alice, carol, parseEther('50'), 2n ** 64n, v, r, s))
+  await final(share.connect(carol).permit(alice, carol, parseEther('50'), FAR_AWAY, v, r, s))
   await final(share.connect(carol).transferFrom(alice, carol, parseEther('50')))
   checkAmount('balance of Alice', await share.balanceOf(alice), parseEther('600'))
   checkAmount('balance of Bob', await share.balanceOf(bob), parseEther('300'))
@@ -37,14 +43,10 @@ export async function shares(contracts) {
 async function permit(share, owner, spender, value) {
   const { chainId } = await provider.getNetwork()
   const domain = { name: await share.name(), version: '1', chainId, verifyingContract: share.target }
-  const types = { Permit: ['address owner', 'address spender', 'uint256 value', 'uint256 nonce', 'uint256 deadline'].map(field) }
-  const nonce = await share.nonces(owner)
-  return owner.signTypedData(domain, types, { owner: owner.address, spender: spender.address, value, nonce, deadline: 2n ** 64n })
-}
-
-function field(text) {
-  const [type, name] = text.split(' ')
-  return { name, type }
+  const message = {
+    owner: owner.address, spender: spender.address, value, nonce: await share.nonces(owner), deadline: FAR_AWAY,
+  }
+  return owner.signTypedData(domain, { Permit }, message)
 }
 
 export async function deeds(contracts) {
@@ -55,7 +57,8 @@ export async function deeds(contracts) {
   await final(deed['safeTransferFrom(address,address,uint256)'](alice, carol, 1n))
   check('owner of deed 1', await deed.ownerOf(1n), carol.address)
   check('owner of deed 2', await deed.ownerOf(2n), bob.address)
-  check('deeds of Alice, Bob, Carol', await Promise.all([alice, bob, carol].map((who) => deed.balanceOf(who))), [0n, 1n, 1n])
+  const counts = await Promise.all([alice, bob, carol].map((who) => deed.balanceOf(who)))
+  check('deeds of Alice, Bob, Carol', counts, [0n, 1n, 1n])
   await checkRefused('a deed that exists', 'ERC721InvalidSender', deed.mint, alice, 1n)
   await checkRefused("Bob's deed, taken by Alice", 'ERC721InsufficientApproval', deed.transferFrom, bob, alice, 2n)
   await final(deed.connect(bob).approve(alice, 2n))
@@ -70,9 +73,11 @@ export async function goods(contracts) {
   await final(good.mint(alice, [1n, 2n, 3n], [100n, 50n, 1n]))
   await final(good.safeBatchTransferFrom(alice, bob, [1n, 3n], [40n, 1n], '0x'))
   const who = [alice, alice, alice, bob, bob, bob]
-  check('goods of Alice and Bob', (await good.balanceOfBatch(who, [1n, 2n, 3n, 1n, 2n, 3n])).toArray(), [60n, 50n, 0n, 40n, 0n, 1n])
-  await checkRefused('goods of Bob, taken by Carol', 'ERC1155MissingApprovalForAll', good.connect(carol).safeTransferFrom, bob, carol, 1n, 1n, '0x')
+  const balances = await good.balanceOfBatch(who, [1n, 2n, 3n, 1n, 2n, 3n])
+  check('goods of Alice and Bob', balances.toArray(), [60n, 50n, 0n, 40n, 0n, 1n])
+  const take = good.connect(carol).safeTransferFrom
+  await checkRefused('goods of Bob, taken by Carol', 'ERC1155MissingApprovalForAll', take, bob, carol, 1n, 1n, '0x')
   await final(good.connect(bob).setApprovalForAll(carol, true))
-  await final(good.connect(carol).safeTransferFrom(bob, carol, 1n, 15n, '0x'))
+  await final(take(bob, carol, 1n, 15n, '0x'))
   check('good 1 of Bob and Carol', (await good.balanceOfBatch([bob, carol], [1n, 1n])).toArray(), [25n, 15n])
 }

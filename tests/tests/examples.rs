@@ -33,7 +33,7 @@ async fn tokens_and_votes_about_a_treasury() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn liquidity_and_swaps_on_both_versions_of_the_exchange() -> Result<()> {
-    passes("exchange", 31).await
+    passes("exchange", 35).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
