@@ -32,7 +32,7 @@ mod traces;
 mod txpool;
 mod web3;
 
-pub use assent::bundle::{BundleError, ProofBundle, SlotProof};
+pub use assent::bundle::{BundleError, BundleValidator, ProofBundle, SlotProof, Trust};
 pub use backend::{Backend, Submission, SubmitError};
 pub use config::RpcConfig;
 pub use server::{RpcError, RpcHandle, serve};

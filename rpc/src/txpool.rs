@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U64};
-use alloy_rpc_types_txpool::{TxpoolContent, TxpoolContentFrom, TxpoolInspect, TxpoolInspectSummary};
+use alloy_rpc_types_txpool::{TxpoolContent, TxpoolContentFrom};
 use assent_chain::{mempool::SenderContent, transaction::Recovered};
 use serde::Serialize;
 
@@ -21,6 +22,9 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.search("txpool_contentFrom", 1, content_from);
     methods.search("txpool_inspect", 0, inspect);
 }
+
+/// Bytes of JSON that a transaction has beside its input, access list and authorizations.
+const FRAME_BYTES: usize = 1_000;
 
 /// Numbers of transactions.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -53,12 +57,37 @@ fn pending(tx: &Recovered) -> RpcTransaction {
     rpc_transaction(tx, None)
 }
 
-fn summary(tx: &Recovered) -> TxpoolInspectSummary {
-    TxpoolInspectSummary::from_tx(tx.tx().clone())
+/// A transaction in a line, as Geth writes it.
+fn summary(tx: &Recovered) -> String {
+    let tx = tx.tx();
+    let to = tx.to().map_or_else(|| "contract creation".to_owned(), |to| to.to_string());
+    format!("{to}: {} wei + {} gas × {} wei", tx.value(), tx.gas_limit(), tx.max_fee_per_gas())
+}
+
+/// About how many bytes the JSON of a transaction has at most.
+fn json_bytes(tx: &Recovered) -> usize {
+    let input = tx.tx().input().len();
+    // Hex has two digits for a byte, and lists have names besides.
+    2 * input + 4 * tx.size().saturating_sub(input) + FRAME_BYTES
+}
+
+/// Refuses what would be larger than an answer may be, before it is made.
+fn check_size(api: &Api, all: &[SenderContent]) -> Result<(), CallError> {
+    let transactions = all.iter().flat_map(|sender| sender.executable.iter().chain(&sender.queued));
+    let bytes: usize = transactions.map(|tx| json_bytes(tx)).sum();
+    let most = api.config.max_response;
+    if bytes > most as usize {
+        return Err(CallError::Refused(format!(
+            "the transactions that wait are about {bytes} bytes of JSON, an answer has at most {most}: ask for those of \
+             one sender (txpool_contentFrom), or for a line each (txpool_inspect)"
+        )));
+    }
+    Ok(())
 }
 
 fn content(api: &Api, _: &Args) -> Result<TxpoolContent<RpcTransaction>, CallError> {
     let all = api.backend.chain.pool().content();
+    check_size(api, &all)?;
     Ok(TxpoolContent {
         pending: by_sender(&all, |sender| &sender.executable, pending),
         queued: by_sender(&all, |sender| &sender.queued, pending),
@@ -70,15 +99,23 @@ fn content_from(api: &Api, args: &Args) -> Result<TxpoolContentFrom<RpcTransacti
     let Some(content) = api.backend.chain.pool().content_from(sender) else {
         return Ok(TxpoolContentFrom { pending: BTreeMap::new(), queued: BTreeMap::new() });
     };
+    check_size(api, std::slice::from_ref(&content))?;
     Ok(TxpoolContentFrom {
         pending: by_nonce(&content.executable, pending),
         queued: by_nonce(&content.queued, pending),
     })
 }
 
-fn inspect(api: &Api, _: &Args) -> Result<TxpoolInspect, CallError> {
+/// The pool with a line for each transaction.
+#[derive(Clone, Debug, Serialize)]
+struct Inspected {
+    pending: BTreeMap<Address, BTreeMap<String, String>>,
+    queued: BTreeMap<Address, BTreeMap<String, String>>,
+}
+
+fn inspect(api: &Api, _: &Args) -> Result<Inspected, CallError> {
     let all = api.backend.chain.pool().content();
-    Ok(TxpoolInspect {
+    Ok(Inspected {
         pending: by_sender(&all, |sender| &sender.executable, summary),
         queued: by_sender(&all, |sender| &sender.queued, summary),
     })

@@ -71,6 +71,18 @@ async fn a_proof_is_checked_without_a_node_and_spoiled_by_any_change() -> Result
     ensure!(told.status.success(), "{told:?}");
     let text = String::from_utf8(told.stdout)?;
     ensure!(text.contains("balance   6 wei") && text.contains(&SOMEBODY.to_string()), "{text}");
+    let set = node.call("assent_validators", json!(["latest"])).await?;
+    let hash = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let (genesis_hash, validators) = (hash(&last["genesis"]), hash(&set["hash"]));
+    let trusting = |validators: &str| {
+        let trust = ["--genesis-hash", &genesis_hash, "--validators-hash", validators];
+        let mut command = Command::new(binary::assent()?);
+        command.arg("verify-proof").arg(&proof).args(trust).output().context("cannot run verify-proof")
+    };
+    let told = trusting(&validators)?;
+    ensure!(told.status.success(), "{told:?}");
+    let told = trusting(&genesis_hash)?;
+    ensure!(told.status.code() == Some(1), "{told:?}");
     fs::write(&proof, last.to_string().replacen("\"0x6\"", "\"0x7\"", 1))?;
     let told = verify(&proof, &file)?;
     ensure!(told.status.code() == Some(1), "{told:?}");

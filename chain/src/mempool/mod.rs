@@ -28,6 +28,7 @@
 mod best;
 mod error;
 mod eviction;
+mod gone;
 mod index;
 mod journal;
 mod limits;
@@ -55,19 +56,24 @@ use tokio::sync::broadcast;
 
 pub use best::{BestTransactions, Room};
 pub use error::PoolError;
+pub use gone::Gone;
 pub use limits::MempoolLimits;
 pub use rules::{Account, AccountSource, PoolRules};
 pub use view::{AddOutcome, Origin, PoolEvent, PoolStatus, SenderContent};
 
 use crate::recovery;
 use crate::transaction::{Recovered, SignedTransaction};
+use gone::Memory;
 use journal::{Journal, JournalReader};
 use pool::{Admitted, Checked, Pool};
-use sender::Changes;
+use sender::{Changes, SenderQueue};
 
 /// News that a slow subscriber may be behind before it misses some. The news hold their
 /// transactions in memory, 128 KiB each at worst, after these have left the pool.
 const SUBSCRIBER_BACKLOG: usize = 1_024;
+
+/// Senders that are looked at while the lock is held, when all are.
+const SENDERS_AT_A_TIME: usize = 256;
 
 /// Journal records that are admitted at a time at start.
 const RESTORE_BATCH: usize = 1_024;
@@ -101,6 +107,8 @@ struct State {
     /// When each transaction was admitted or given out by [`Mempool::stale`] last, the oldest
     /// first. Those that left the pool are removed from here later.
     pushes: VecDeque<(Instant, B256)>,
+    /// Why others are not here.
+    gone: Memory,
 }
 
 impl Mempool {
@@ -113,7 +121,8 @@ impl Mempool {
         journal: Option<&Path>,
     ) -> io::Result<Self> {
         metrics::describe();
-        let state = Mutex::new(State { pool: Pool::new(limits, rules), generation: 0, pushes: VecDeque::new() });
+        let pool = Pool::new(limits, rules);
+        let state = Mutex::new(State { pool, generation: 0, pushes: VecDeque::new(), gone: Memory::default() });
         let (events, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let shared = Arc::new(Shared { state, accounts, events });
         let mut mempool = Self { journal: None, shared };
@@ -181,7 +190,10 @@ impl Mempool {
     /// Admits a transaction.
     pub fn add(&self, tx: impl Into<Arc<Recovered>>, origin: Origin) -> Result<AddOutcome, PoolError> {
         let tx = tx.into();
-        let (admitted, status) = self.admit(&tx).map_err(metrics::refused)?;
+        let (admitted, status) = self.admit(&tx).map_err(|error| {
+            self.note_refused(&tx, origin, &error);
+            metrics::refused(error)
+        })?;
         let hash = *tx.hash();
         let outcome = AddOutcome {
             hash,
@@ -225,8 +237,21 @@ impl Mempool {
             let checked = Checked { tx: Arc::clone(tx), cost, tip };
             let admitted = state.pool.insert(checked, account)?;
             state.note_push(*tx.hash(), Instant::now());
+            if let Some(old) = &admitted.replaced {
+                state.gone.note(*old.hash(), Gone::Replaced { by: *tx.hash() });
+            }
+            for (_, evicted) in &admitted.evicted {
+                state.gone.note(*evicted.hash(), Gone::Evicted);
+            }
             let status = state.status();
             return Ok((admitted, status));
+        }
+    }
+
+    /// Remembers why a transaction of our own clients was refused. Those of peers would push theirs out.
+    fn note_refused(&self, tx: &Recovered, origin: Origin, error: &PoolError) {
+        if origin == Origin::Local && !matches!(error, PoolError::AlreadyKnown { .. }) {
+            self.lock().gone.note(*tx.hash(), Gone::Refused(error.clone()));
         }
     }
 
@@ -253,11 +278,16 @@ impl Mempool {
     /// those are looked at again.
     pub fn on_final(&self, included: &[B256], touched: &[(Address, Account)]) {
         let mut all = Vec::new();
+        let final_ones: HashSet<&B256> = included.iter().collect();
         let status = {
             let mut state = self.lock();
             state.generation += 1;
             for (sender, account) in touched {
-                all.extend(state.pool.settle(*sender, account.nonce, account.balance));
+                let Some(changes) = state.pool.settle(*sender, account.nonce, account.balance) else { continue };
+                for tx in changes.dropped.iter().filter(|tx| !final_ones.contains(tx.hash())) {
+                    state.gone.note(*tx.hash(), Gone::after(tx, account));
+                }
+                all.push(changes);
             }
             // Senders of included transactions are touched, so nothing is left to remove here; if
             // something is, it must not be offered again all the same.
@@ -288,7 +318,8 @@ impl Mempool {
                     let checked = Checked { tx: Arc::clone(&tx), cost, tip };
                     state.pool.insert(checked, Some(account))
                 });
-                if result.is_err() {
+                if let Err(error) = result {
+                    state.gone.note(*tx.hash(), Gone::Refused(error));
                     dropped.push(tx);
                 }
             }
@@ -303,7 +334,11 @@ impl Mempool {
     pub fn discard(&self, hash: &B256) {
         let (changes, status) = {
             let mut state = self.lock();
-            (state.pool.remove(hash), state.status())
+            let changes = state.pool.remove(hash);
+            if changes.is_some() {
+                state.gone.note(*hash, Gone::Impossible);
+            }
+            (changes, state.status())
         };
         metrics::sizes(&status);
         self.announce(changes.into_iter().collect());
@@ -377,12 +412,50 @@ impl Mempool {
         self.lock().status()
     }
 
-    /// Everything, by sender in the order of addresses.
+    /// Everything, by sender in the order of addresses. Each sender is shown as of one moment, all of them are not: the
+    /// pool goes on admitting meanwhile.
     pub fn content(&self) -> Vec<SenderContent> {
-        let mut content: Vec<_> =
-            self.lock().pool.senders.iter().map(|(sender, queue)| SenderContent::of(*sender, queue)).collect();
+        let mut content = Vec::new();
+        self.each_sender(|sender, queue| content.push(SenderContent::of(sender, queue)));
         content.sort_unstable_by_key(|content| content.sender);
         content
+    }
+
+    /// Looks at all senders, some at a time, so that the lock is never held for long.
+    fn each_sender(&self, mut look: impl FnMut(Address, &SenderQueue)) {
+        let senders: Vec<Address> = self.lock().pool.senders.keys().copied().collect();
+        for some in senders.chunks(SENDERS_AT_A_TIME) {
+            let state = self.lock();
+            for sender in some {
+                if let Some(queue) = state.pool.senders.get(sender) {
+                    look(*sender, queue);
+                }
+            }
+        }
+    }
+
+    /// How many executable transactions come before this one in the order of blocks, its sender's own among them; `None`
+    /// when it is not executable.
+    pub fn ahead_of(&self, hash: &B256) -> Option<usize> {
+        let (sender, own, key) = {
+            let state = self.lock();
+            let tx = state.pool.by_hash.get(hash)?;
+            let queue = state.pool.senders.get(&tx.sender())?;
+            let own = queue.position(tx.nonce())?;
+            (tx.sender(), own, queue.place(own)?)
+        };
+        let mut ahead = own;
+        self.each_sender(|other, queue| {
+            if other != sender {
+                ahead += queue.places().take_while(|place| *place < key).count();
+            }
+        });
+        Some(ahead)
+    }
+
+    /// Why a transaction is not in the pool, if that was not long ago. It may be final all the same.
+    pub fn gone(&self, hash: &B256) -> Option<Gone> {
+        self.lock().gone.get(hash)
     }
 
     /// Everything of one sender.

@@ -96,6 +96,19 @@ impl SenderQueue {
         self.executable_at(nonce).or_else(|| self.queued.get(&nonce))
     }
 
+    /// For each executable entry when its turn comes: the latest place of those up to it, since it cannot run before them.
+    pub(super) fn places(&self) -> impl Iterator<Item = HeadKey> {
+        self.executable.iter().map(HeadKey::of).scan(None, |latest, key| {
+            *latest = (*latest).max(Some(key));
+            *latest
+        })
+    }
+
+    /// The same for one entry.
+    pub(super) fn place(&self, position: usize) -> Option<HeadKey> {
+        self.places().nth(position)
+    }
+
     /// What the account can still pay for.
     pub(super) fn unspent(&self) -> U256 {
         self.balance.saturating_sub(self.spent)

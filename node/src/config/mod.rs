@@ -10,6 +10,7 @@ mod value;
 use std::{fs, path::PathBuf};
 
 use assent_chain::ChainOptions;
+use assent_rpc::RpcConfig;
 use figment::{
     Figment, Metadata, Profile, Provider,
     error::Kind,
@@ -277,6 +278,10 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
     if settings.p2p.listen.is_empty() {
         return refuse("p2p.listen: expected at least one address such as /ip4/0.0.0.0/tcp/30303, got none".into());
     }
+    let known = RpcConfig::ALL_NAMESPACES;
+    if let Some(name) = settings.rpc.namespaces.iter().find(|name| !known.contains(&name.as_str())) {
+        return refuse(format!("rpc.namespaces: expected some of {}, got \"{name}\"", known.join(", ")));
+    }
     for (key, size) in [("rpc.max_body", settings.rpc.max_body), ("rpc.max_response", settings.rpc.max_response)] {
         if size.as_u64() == 0 || size.as_u64() > u64::from(u32::MAX) {
             return refuse(format!("{key}: expected between 1 B and 4 GiB - 1 B, got {size}"));
@@ -392,6 +397,7 @@ mod tests {
             ("[rpc]\nlisten = \"8545\"\n", "rpc.listen: "),
             ("[rpc]\nmax_batch = \"many\"\n", "rpc.max_batch: expected"),
             ("[rpc]\nmax_batch = 0\n", "rpc.max_batch: expected"),
+            ("[rpc]\nnamespaces = [\"eth\", \"ether\"]\n", "rpc.namespaces: expected some of eth, net, web3, assent"),
             ("[rpc]\nmax_body = \"5GiB\"\n", "rpc.max_body: expected"),
             ("[log]\nfilter = \"info,=,x=y=z\"\n", "log.filter: expected levels"),
             ("[log]\nfilter = \" éé=info\"\n", "log.filter: expected levels"),

@@ -1,14 +1,14 @@
 //! A proof that needs no trust in the node that gives it: what an account holds after a final block, the tries' nodes that
 //! lead to it from the header, and the votes that made the header final.
 //!
-//! Who verifies it knows the chain's genesis and nothing else. A block without a certificate of its own comes with the
-//! headers up to the first that has one; each names the one before it.
+//! Who verifies it knows the chain's genesis and nothing else; two hashes of it are enough ([`Trust`]). A block without a
+//! certificate of its own comes with the headers up to the first that has one; each names the one before it.
 
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, Nibbles, TrieAccount, proof::verify_proof};
-use assent_consensus::{Certificate, Epoch, Hash, Phase};
+use assent_consensus::{Certificate, Epoch, Hash, Phase, PublicKey, Validator, ValidatorSet, Weight};
 use assent_genesis::Genesis;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub struct ProofBundle {
     pub epoch: u64,
     /// The commit certificate of the last header, as consensus encodes it; empty for block 0, which needs none.
     pub certificate: Bytes,
+    /// The validators of that epoch, in their order.
+    pub validators: Vec<BundleValidator>,
     /// Whose account.
     pub address: Address,
     /// Its nonce.
@@ -45,6 +47,25 @@ pub struct ProofBundle {
     pub account_proof: Vec<Bytes>,
     /// Storage slots.
     pub storage_proof: Vec<SlotProof>,
+}
+
+/// A validator whose vote counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleValidator {
+    /// The key that signs its votes (ed25519).
+    pub key: B256,
+    /// What its vote weighs.
+    pub weight: u64,
+}
+
+/// What has to be known of a chain, from somebody who is trusted, to verify a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// The hash of block 0.
+    pub genesis: B256,
+    /// The SHA-256 of the epoch's validator set, as `assent_validators` and the seals of blocks have it.
+    pub validators: B256,
 }
 
 /// A storage slot with the nodes from the storage root down.
@@ -69,6 +90,12 @@ pub enum BundleError {
         expected: B256,
         /// The bundle's.
         got: B256,
+    },
+    /// The validators are others than those that are trusted, or none that could decide anything.
+    #[error("the validators of the proof are not those that are trusted: {reason}")]
+    Validators {
+        /// What is wrong.
+        reason: String,
     },
     /// The headers cannot be read, or do not follow each other.
     #[error("header {position} of the proof {reason}")]
@@ -102,14 +129,37 @@ impl ProofBundle {
     /// # Errors
     /// See [`BundleError`].
     pub fn verify(&self, genesis: &Genesis) -> Result<Header, BundleError> {
-        let expected = genesis.hash();
-        if self.genesis != expected {
-            return Err(BundleError::OtherChain { expected, got: self.genesis });
+        // Until validators can be changed on the chain, every epoch has the genesis' set.
+        let set = genesis.validator_set(Epoch(self.epoch), genesis.ethereum.timestamp);
+        let set = set.map_err(|error| BundleError::Validators { reason: error.to_string() })?;
+        self.verify_trusting(&Trust { genesis: genesis.hash(), validators: B256::new(set.hash().0) })
+    }
+
+    /// The same for who knows two hashes of the chain, and no more of it.
+    ///
+    /// # Errors
+    /// See [`BundleError`].
+    pub fn verify_trusting(&self, trust: &Trust) -> Result<Header, BundleError> {
+        if self.genesis != trust.genesis {
+            return Err(BundleError::OtherChain { expected: trust.genesis, got: self.genesis });
         }
+        let set = self.validator_set(trust.validators)?;
         let (header, last) = self.read_headers()?;
-        self.check_final(genesis, last)?;
+        self.check_final(&set, last)?;
         self.check_state(header.state_root)?;
         Ok(header)
+    }
+
+    fn validator_set(&self, expected: B256) -> Result<ValidatorSet, BundleError> {
+        let validator = |one: &BundleValidator| Validator { key: PublicKey(one.key.0), weight: Weight(one.weight) };
+        let set = ValidatorSet::new(Epoch(self.epoch), self.validators.iter().map(validator).collect())
+            .map_err(|error| BundleError::Validators { reason: error.to_string() })?;
+        let got = B256::new(set.hash().0);
+        if got != expected {
+            let reason = format!("the set of epoch {} has the hash {got}, expected {expected}", self.epoch);
+            return Err(BundleError::Validators { reason });
+        }
+        Ok(set)
     }
 
     /// The block's header and the hash of the last one.
@@ -133,21 +183,17 @@ impl ProofBundle {
         first.map(|header| (header, last)).ok_or_else(|| wrong(0, "is missing".into()))
     }
 
-    fn check_final(&self, genesis: &Genesis, last: B256) -> Result<(), BundleError> {
+    fn check_final(&self, set: &ValidatorSet, last: B256) -> Result<(), BundleError> {
         if last == self.genesis {
             return Ok(());
         }
         let wrong = |reason: String| BundleError::Certificate { block: last, reason };
-        // Until validators can be changed on the chain, every epoch has the genesis' set.
-        let set = genesis
-            .validator_set(Epoch(self.epoch), genesis.ethereum.timestamp)
-            .map_err(|error| wrong(error.to_string()))?;
         let certificate =
             Certificate::decode(&self.certificate, set.len()).map_err(|error| wrong(error.to_string()))?;
         if certificate.phase != Phase::Commit || certificate.block.0 != last.0 {
             return Err(wrong("it is for another block, or not of Commit votes".into()));
         }
-        certificate.verify(&set, &Hash(self.genesis.0)).map_err(|error| wrong(error.to_string()))
+        certificate.verify(set, &Hash(self.genesis.0)).map_err(|error| wrong(error.to_string()))
     }
 
     fn check_state(&self, root: B256) -> Result<(), BundleError> {
@@ -191,13 +237,17 @@ pub(super) fn proof_bundle(api: &Api, args: &Args) -> Result<ProofBundle, CallEr
         reader.known_header(number)?.header.encode(&mut bytes);
         headers.push(bytes.into());
     }
+    let newest = reader.known_header(last)?;
+    let validator = |one: &Validator| BundleValidator { key: B256::new(one.key.0), weight: one.weight.0 };
+    let validators = super::validator_set(api, &newest)?.iter().map(|(_, one)| validator(one)).collect();
     let account = proof.account.unwrap_or_default();
     let slot = |(key, (value, proof))| SlotProof { key, value, proof };
     Ok(ProofBundle {
-        genesis: api.backend.genesis.hash(),
+        genesis: api.backend.chain.spec().genesis_hash,
         headers,
-        epoch: reader.known_header(last)?.seal.epoch,
+        epoch: newest.seal.epoch,
         certificate,
+        validators,
         address,
         nonce: account.nonce,
         balance: account.balance,

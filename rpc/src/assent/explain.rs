@@ -3,7 +3,11 @@
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
-use assent_chain::{mempool::SenderContent, trace::types::geth::CallFrame, transaction::Recovered};
+use assent_chain::{
+    mempool::{Gone, SenderContent},
+    trace::types::geth::CallFrame,
+    transaction::Recovered,
+};
 use serde::Serialize;
 
 use crate::{
@@ -29,7 +33,14 @@ pub(super) enum Explanation {
         fee: U256,
     },
     /// It could be in the next block.
-    Pending { explanation: String, sender: Address, nonce: u64 },
+    Pending {
+        explanation: String,
+        sender: Address,
+        nonce: u64,
+        /// Transactions of the mempool that come before it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ahead: Option<usize>,
+    },
     /// It waits for something.
     Queued {
         explanation: String,
@@ -39,7 +50,11 @@ pub(super) enum Explanation {
         #[serde(skip_serializing_if = "Option::is_none")]
         missing_nonce: Option<u64>,
     },
-    /// Neither in a block nor in this node's mempool.
+    /// This node did not take it, or took it out of its mempool.
+    Dropped { explanation: String },
+    /// Another one took its place in the mempool.
+    Replaced { explanation: String, by: B256 },
+    /// Neither in a block nor in this node's mempool, nor was it there lately.
     Unknown { explanation: String },
 }
 
@@ -50,14 +65,46 @@ pub(super) fn explain(api: &Api, args: &Args) -> Result<Explanation, CallError> 
     if let Some(tx) = api.backend.chain.pool().get(&hash) {
         return waiting(api, &tx);
     }
-    match final_one(api, &hash)? {
-        Some(found) => Ok(found),
+    if let Some(found) = final_one(api, &hash)? {
+        return Ok(found);
+    }
+    match api.backend.chain.pool().gone(&hash) {
+        Some(why) => Ok(gone(why)),
         None => Ok(Explanation::Unknown {
-            explanation: "this node has no such transaction, neither in a block nor in its mempool: it was never sent here, \
-                          it was refused when it was sent, or another transaction with its nonce took its place; send it \
-                          again, the answer says what is wrong with it"
+            explanation: "this node has no such transaction, neither in a block nor in its mempool, and does not remember \
+                          one: it was never sent here, it was refused or dropped long ago, or another transaction with its \
+                          nonce took its place; send it again, the answer says what is wrong with it"
                 .into(),
         }),
+    }
+}
+
+/// What became of one that this node does not hold.
+fn gone(why: Gone) -> Explanation {
+    let dropped = |explanation: String| Explanation::Dropped { explanation };
+    match why {
+        Gone::Refused(error) => {
+            let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            dropped(format!("this node refused it: {error}{detail}"))
+        }
+        Gone::Replaced { by } => Explanation::Replaced {
+            explanation: format!("{by}, from the same sender with the same nonce, took its place"),
+            by,
+        },
+        Gone::Evicted => {
+            dropped("the mempool was full and others pay more: send it again with a higher price, or later".into())
+        }
+        Gone::NonceUsed { next } => dropped(format!(
+            "another transaction of its sender with its nonce is final: sign it again, with nonce {next} or above"
+        )),
+        Gone::Unaffordable { balance, cost } => dropped(format!(
+            "its sender had {balance} wei left and it may cost {cost}: send money there, then send it again"
+        )),
+        Gone::TooMany => dropped(
+            "its sender had more transactions waiting than one may have: send it again when the others are final"
+                .into(),
+        ),
+        Gone::Impossible => dropped("it cannot be put into any block: sign it again with other values".into()),
     }
 }
 
@@ -96,10 +143,11 @@ fn waiting(api: &Api, tx: &Recovered) -> Result<Explanation, CallError> {
     let (sender, nonce) = (tx.sender(), tx.nonce());
     let Some(content) = api.backend.chain.pool().content_from(sender) else {
         let explanation = "it is on its way from the mempool into a block".into();
-        return Ok(Explanation::Pending { explanation, sender, nonce });
+        return Ok(Explanation::Pending { explanation, sender, nonce, ahead: None });
     };
     if content.executable.iter().any(|other| other.hash() == tx.hash()) {
-        return Ok(Explanation::Pending { explanation: pending(api, tx, &content)?, sender, nonce });
+        let ahead = api.backend.chain.pool().ahead_of(tx.hash());
+        return Ok(Explanation::Pending { explanation: pending(api, tx, ahead)?, sender, nonce, ahead });
     }
     let account = api.backend.chain.latest_state().account(&sender)?.unwrap_or_default();
     let held = |wanted: u64| content.executable.iter().chain(&content.queued).any(|other| other.nonce() == wanted);
@@ -107,6 +155,11 @@ fn waiting(api: &Api, tx: &Recovered) -> Result<Explanation, CallError> {
     let explanation = match missing_nonce {
         Some(missing) => format!(
             "it has nonce {nonce}, and a transaction of {sender} with nonce {missing} has to come first: send that one"
+        ),
+        None if affordable(tx, &content, account.balance) => format!(
+            "{sender} has {} transactions before it, and no more of one sender are taken at a time: it follows when some of \
+             them are final",
+            content.executable.len()
         ),
         None => format!(
             "{sender} has {} wei, which does not pay for it and for those of its transactions before it; send money there, \
@@ -117,14 +170,27 @@ fn waiting(api: &Api, tx: &Recovered) -> Result<Explanation, CallError> {
     Ok(Explanation::Queued { explanation, sender, nonce, missing_nonce })
 }
 
+/// Whether a balance pays for a queued transaction, and for all of its sender's before it.
+fn affordable(tx: &Recovered, content: &SenderContent, balance: U256) -> bool {
+    let before = content.queued.iter().filter(|other| other.nonce() <= tx.nonce());
+    let costs = content.executable.iter().chain(before).map(|other| other.cost().unwrap_or(U256::MAX));
+    costs.fold(U256::ZERO, U256::saturating_add) <= balance
+}
+
 /// What an executable transaction waits for.
-fn pending(api: &Api, tx: &Recovered, content: &SenderContent) -> Result<String, CallError> {
-    let quorum = api.backend.status.borrow().quorum;
+fn pending(api: &Api, tx: &Recovered, ahead: Option<usize>) -> Result<String, CallError> {
+    let status = api.backend.status.borrow().clone();
+    let quorum = status.quorum;
     if quorum.missing > 0 {
+        let silent: Vec<_> = status.silent.iter().map(|one| format!("{} ({})", one.name, one.weight)).collect();
         return Ok(format!(
             "it is ready, but no blocks are made: validators with weight {} of {} are heard, {} are needed; it will be in a \
-             block when {} more are back (assent_status names who is silent)",
-            quorum.heard, quorum.total, quorum.needed, quorum.missing
+             block when {} more are back. Silent are: {}",
+            quorum.heard,
+            quorum.total,
+            quorum.needed,
+            quorum.missing,
+            silent.join(", ")
         ));
     }
     let head = Reader::new(api).known_header(Reader::new(api).head_number())?.header;
@@ -135,9 +201,8 @@ fn pending(api: &Api, tx: &Recovered, content: &SenderContent) -> Result<String,
             tx.tx().max_fee_per_gas()
         ));
     }
-    let before = content.executable.iter().filter(|other| other.nonce() < tx.nonce()).count();
-    Ok(match before {
-        0 => "it is ready and will be in one of the next blocks".into(),
-        _ => format!("it is ready and will be in one of the next blocks, after {before} others of its sender"),
+    Ok(match ahead {
+        None | Some(0) => "it is ready and will be in one of the next blocks".into(),
+        Some(before) => format!("it is ready and will be in one of the next blocks, after {before} others"),
     })
 }

@@ -8,13 +8,14 @@ use std::{
     sync::Arc,
 };
 
+use alloy_primitives::{B256, U256};
 use assent_chain::{Chain, ChainOptions};
 use assent_genesis::NetworkPlan;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use super::{FILES, Method, SCHEMAS, document::document, markdown, notation, read};
-use crate::{Backend, NodeStatus, RpcConfig, methods};
+use crate::{Backend, NodeStatus, ProofBundle, RpcConfig, Trust, methods};
 
 /// The methods that a node with these namespaces has.
 fn registered(namespaces: &[&str]) -> BTreeSet<String> {
@@ -74,6 +75,19 @@ fn the_document_has_the_shape_of_openrpc() {
         meta.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     assert!(!meta.is_valid(&json!({"openrpc": "1.3.2", "info": {"title": "x", "version": "1"}, "methods": []})));
+}
+
+/// It is of a real network, so it also freezes the bundle's form.
+#[test]
+fn the_example_of_a_proof_holds() {
+    let methods = all_methods();
+    let result = |name: &str| &methods.iter().find(|method| method.name == name).unwrap().example.result;
+    let hash = |value: &Value| serde_json::from_value::<B256>(value.clone()).unwrap();
+    let bundle: ProofBundle = serde_json::from_value(result("assent_getProofBundle").clone()).unwrap();
+    let validators = hash(&result("assent_validators")["hash"]);
+    let header = bundle.verify_trusting(&Trust { genesis: bundle.genesis, validators }).unwrap();
+    assert_eq!(header.hash_slow(), hash(&result("assent_getCertificate")["block"]));
+    assert_eq!(bundle.storage_proof[0].value, U256::from(42));
 }
 
 /// What of a value does not fit its type.

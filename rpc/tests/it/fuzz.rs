@@ -93,6 +93,9 @@ fn served(runtime: &Runtime) -> (Node, Vec<Value>) {
             json!(["assent_validators", ["latest"]]),
             json!(["assent_getSeal", ["0x1"]]),
             json!(["assent_getCertificate", ["0x1"]]),
+            json!(["assent_getProofBundle", [account, [slot, "0x1"], "latest"]]),
+            json!(["assent_explainTransaction", [tx]]),
+            json!(["rpc_discover", []]),
         ];
         (node, calls)
     })

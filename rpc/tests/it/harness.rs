@@ -15,8 +15,8 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use assent_chain::{BuildRequest, Chain, ChainOptions, ExecutedBlock, Seal, mempool::Origin};
-use assent_consensus::{Epoch, ValidatorIndex};
-use assent_genesis::{Genesis, NetworkPlan, dev_accounts};
+use assent_consensus::{Ballot, Epoch, Hash, Phase, ValidatorIndex, View};
+use assent_genesis::{Genesis, NetworkPlan, NodeKeys, dev_accounts};
 use assent_rpc::{Backend, NodeStatus, RpcConfig, RpcHandle, Submission, SubmitError, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,6 +56,8 @@ pub struct Node {
     pub rpc: RpcHandle,
     pub status: watch::Sender<Arc<NodeStatus>>,
     pub accounts: Vec<PrivateKeySigner>,
+    /// The nodes' keys, in the order of the genesis.
+    pub keys: Vec<NodeKeys>,
     view: AtomicU64,
     _directory: TempDir,
 }
@@ -83,7 +85,8 @@ impl Node {
         network.timestamp = 1_700_000_000;
         network.fund_dev_accounts = true;
         plan(&mut network);
-        let genesis = Arc::new(network.build().unwrap().0);
+        let (genesis, keys) = network.build().unwrap();
+        let genesis = Arc::new(genesis);
         let chain = Arc::new(Chain::open(&directory.path().join("chain"), &genesis, &options).unwrap());
         let (status, status_receiver) = watch::channel(Arc::new(NodeStatus {
             chain_id: CHAIN_ID,
@@ -105,7 +108,7 @@ impl Node {
         let rpc = serve(config, backend).await.unwrap();
         let signer = |account: &assent_genesis::DevAccount| PrivateKeySigner::from_bytes(&account.private_key).unwrap();
         let accounts = dev_accounts().iter().map(signer).collect();
-        Self { chain, genesis, rpc, status, accounts, view: AtomicU64::new(1), _directory: directory }
+        Self { chain, genesis, rpc, status, accounts, keys, view: AtomicU64::new(1), _directory: directory }
     }
 
     /// Admits the transactions and makes a block of them final, with a certificate of validators
@@ -117,6 +120,24 @@ impl Node {
         let view = self.view.fetch_add(1, Ordering::Relaxed);
         let (chain, genesis) = (self.chain.clone(), self.genesis.clone());
         tokio::task::spawn_blocking(move || finalize_next(&chain, &genesis, view)).await.unwrap()
+    }
+
+    /// Two blocks that become final together: the first has a certificate of Prepare votes only, the second one of
+    /// Commit votes that validators 0 and 1 have really signed.
+    pub async fn two_at_once(&self) -> [Arc<ExecutedBlock>; 2] {
+        let view = self.view.fetch_add(2, Ordering::Relaxed);
+        let (chain, genesis, keys) = (self.chain.clone(), self.genesis.clone(), self.keys.clone());
+        let work = move || {
+            let head = chain.head();
+            let first = build(&chain, &genesis, (head.hash, head.time_ms), view);
+            let second = build(&chain, &genesis, (first.hash(), head.time_ms + 500), view + 1);
+            let mut prepared = certificate(view, first.hash());
+            prepared[0] = Phase::Prepare as u8;
+            let committed = signed_certificate(&keys, &genesis, view + 1, second.hash());
+            chain.finalize(second.hash(), &[(first.hash(), prepared), (second.hash(), committed)]).unwrap();
+            [first, second]
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
     }
 
     /// Some empty blocks.
@@ -216,17 +237,34 @@ async fn admit(chain: Arc<Chain>, mut submissions: mpsc::Receiver<Submission>) {
     }
 }
 
-fn finalize_next(chain: &Chain, genesis: &Genesis, view: u64) -> Arc<ExecutedBlock> {
-    let head = chain.head();
+/// Builds a block upon a parent, of which hash and time are given, half a second later.
+fn build(chain: &Chain, genesis: &Genesis, parent: (B256, u64), view: u64) -> Arc<ExecutedBlock> {
+    let (parent, time_ms) = (parent.0, parent.1 + 500);
     let set = genesis.validator_set(Epoch(0), genesis.ethereum.timestamp).unwrap();
-    let seal = Seal { view, time_ms: head.time_ms + 500, validator_set: B256::new(set.hash().0), ..Seal::default() };
+    let seal = Seal { view, time_ms, validator_set: B256::new(set.hash().0), ..Seal::default() };
     let fee_recipient = genesis.fee_recipient(ValidatorIndex(0)).unwrap();
     let time_budget = Duration::from_secs(60);
-    let request = BuildRequest { parent: head.hash, seal, fee_recipient, empty: false, time_budget };
-    let block = chain.build(request).unwrap();
+    chain.build(BuildRequest { parent, seal, fee_recipient, empty: false, time_budget }).unwrap()
+}
+
+fn finalize_next(chain: &Chain, genesis: &Genesis, view: u64) -> Arc<ExecutedBlock> {
+    let head = chain.head();
+    let block = build(chain, genesis, (head.hash, head.time_ms), view);
     let certificate = certificate(view, block.hash());
     chain.finalize(block.hash(), &[(block.hash(), certificate)]).unwrap();
     block
+}
+
+/// The same as [`certificate`] with signatures that hold.
+fn signed_certificate(keys: &[NodeKeys], genesis: &Genesis, view: u64, block: B256) -> Vec<u8> {
+    let ballot = Ballot { epoch: Epoch(0), view: View(view), phase: Phase::Commit, block: Hash(block.0) };
+    let message = ballot.sign_bytes(&Hash(genesis.hash().0));
+    let mut bytes = certificate(view, block);
+    bytes.truncate(bytes.len() - 2 * 64);
+    for keys in &keys[..2] {
+        bytes.extend_from_slice(&keys.validator.as_ref().unwrap().sign(&message).0);
+    }
+    bytes
 }
 
 /// The bytes of a commit certificate of validators 0 and 1 of 4.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod blocks;
+mod bundles;
 mod calls;
 mod certificates;
 mod discovery;

@@ -4,6 +4,7 @@
 mod admission;
 mod finals;
 mod fuzz;
+mod gone;
 mod limits;
 mod measure;
 mod order;
