@@ -240,7 +240,7 @@ impl RecoveredBlock {
             signed.push(decoded.map_err(|error| DecodeError::Transaction { index, error })?);
         }
         let ommers = list(&mut fields, "ommers")?;
-        let withdrawals = if fields.is_empty() { fields } else { list(&mut fields, "withdrawals")? };
+        let withdrawals = if header.withdrawals_root.is_some() { list(&mut fields, "withdrawals")? } else { &[] };
         if [rest, fields, ommers, withdrawals].iter().any(|left| !left.is_empty()) {
             return Err(DecodeError::Rlp { part: "block", error: alloy_rlp::Error::UnexpectedLength });
         }
