@@ -15,7 +15,6 @@ use revm::handler::evm::{ContextDbError, FrameInitResult};
 use revm::handler::instructions::EthInstructions;
 use revm::handler::{
     EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainBuilder, MainnetEvm,
-    MainnetHandler,
 };
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::FrameInit;
@@ -24,6 +23,7 @@ use revm::primitives::constants::CALL_STACK_LIMIT;
 use revm::state::EvmState;
 
 use super::deadline::Deadline;
+use super::handler::TransactionHandler;
 use crate::state::{BlockState, StateError};
 
 /// What instructions see of the world.
@@ -36,6 +36,8 @@ pub(crate) type Outcome = ExecResultAndState<ExecutionResult, EvmState>;
 /// See the module.
 pub(crate) struct Evm {
     inner: MainnetEvm<EvmContext>,
+    /// Whether the last transaction had to do with the fee recipient before it paid.
+    fee_recipient_touched: bool,
 }
 
 impl Evm {
@@ -43,7 +45,7 @@ impl Evm {
         let mut context: EvmContext = Context::new(state, cfg.spec);
         context.cfg = cfg;
         context.block = block;
-        Self { inner: context.build_mainnet() }
+        Self { inner: context.build_mainnet(), fee_recipient_touched: false }
     }
 
     /// Aborts at this time, if there is one.
@@ -60,10 +62,22 @@ impl Evm {
     /// Runs a transaction. Its changes are in the outcome; the state is as before.
     pub(super) fn transact(&mut self, tx: TxEnv) -> Result<Outcome, EVMError<StateError>> {
         self.inner.ctx.set_tx(tx);
-        let result = MainnetHandler::<Self, EVMError<StateError>, Frame>::default().run(self);
+        self.fee_recipient_touched = false;
+        let result = TransactionHandler.run(self);
         // This clears the journal, also after an error.
         let state = self.inner.ctx.journal_mut().finalize();
         Ok(ExecResultAndState::new(result?, state))
+    }
+
+    /// Whether the last transaction called the fee recipient or sent it something, beside paying it.
+    pub(super) fn fee_recipient_touched(&self) -> bool {
+        self.fee_recipient_touched
+    }
+
+    pub(super) fn look_at_fee_recipient(&mut self) {
+        let context = &self.inner.ctx;
+        let account = context.journaled_state.inner.state.get(&context.block.beneficiary);
+        self.fee_recipient_touched = account.is_some_and(|account| account.is_touched());
     }
 
     pub(super) fn ctx_mut(&mut self) -> &mut EvmContext {

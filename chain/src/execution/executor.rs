@@ -126,7 +126,8 @@ impl Executor {
             EVMError::Database(error) => TransactionFault::State(error),
             other => TransactionFault::Internal(other.to_string()),
         })?;
-        self.touched.push(Touched::of(caller, kind, &outcome.state, &self.fee_recipient));
+        let only_paid = (!self.evm.fee_recipient_touched()).then_some(self.fee_recipient);
+        self.touched.push(Touched::of(caller, kind, &outcome.state, only_paid));
         self.evm.state_mut().commit(outcome.state);
         Ok(outcome.result)
     }

@@ -20,6 +20,7 @@ mod estimate;
 mod evm;
 mod executor;
 mod fork;
+mod handler;
 mod inspected;
 mod overrides;
 mod receipt;

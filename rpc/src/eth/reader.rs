@@ -19,7 +19,7 @@ use assent_chain::{
     chain::{ExecutedBlock, FinalHeader, FinalReceipt, FinalTransaction},
     execution::{BlockContext, Receipt},
     state::StateView,
-    storage::{LogTerms, StorageError, TransactionPosition},
+    storage::{LogTerms, Searched, StorageError, TransactionPosition},
     transaction::Recovered,
     trie::AccountProof,
 };
@@ -163,8 +163,8 @@ impl<'a> Reader<'a> {
         &self,
         terms: &LogTerms,
         range: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = Result<u64, CallError>> {
-        self.chain.blocks_with_logs(terms, range).map(|number| Ok(number?))
+    ) -> impl Iterator<Item = Result<Searched, CallError>> {
+        self.chain.blocks_with_logs(terms, range).map(|searched| Ok(searched?))
     }
 
     /// Proves an account and some of its slots against a block's state root.
@@ -193,6 +193,22 @@ impl<'a> Reader<'a> {
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, CallError>> {
         self.chain.transactions_up_to(address, number).map(|position| Ok(position?))
+    }
+
+    /// The transaction in which an account used a nonce.
+    pub(crate) fn sent_with_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.sent_with_nonce(sender, nonce)? {
+            Some(TransactionPosition { number, index }) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The transaction that created a contract; of several the last.
+    pub(crate) fn creation(&self, address: &Address) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.creation_up_to(address, u64::MAX)? {
+            Some(TransactionPosition { number, index }) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
     }
 
     /// The receipt of a final transaction.
