@@ -200,7 +200,7 @@ impl Chain {
         self.inner.store.oldest_state()
     }
 
-    fn check_kept(&self, number: u64) -> Result<(), StateError> {
+    pub(super) fn check_kept(&self, number: u64) -> Result<(), StateError> {
         let oldest = self.oldest_state();
         if number < oldest {
             return Err(StateError::Pruned { number, oldest, head: self.head().number });

@@ -178,7 +178,12 @@ impl Store {
         slots: &[B256],
     ) -> Result<AccountProof, TrieError> {
         let slots: Vec<_> = slots.iter().map(keccak256).collect();
-        StateTrie::stored(state_root).proof(&NodesAt { store: self, number }, number, keccak256(address), &slots)
+        StateTrie::stored(state_root).proof(&self.nodes_at(number), number, keccak256(address), &slots)
+    }
+
+    /// The nodes of the tries after block `number`.
+    pub(crate) fn nodes_at(&self, number: u64) -> impl NodeSource {
+        NodesAt { store: self, number }
     }
 }
 

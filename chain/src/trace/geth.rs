@@ -14,7 +14,7 @@ use super::bounded::{Bounded, Recorded};
 use super::replay::{Replay, judged};
 use super::{TraceError, TraceLimits};
 use crate::chain::Chain;
-use crate::execution::{CallRequest, Deadline, Evm, Overrides, call_cfg, call_tx};
+use crate::execution::{CallRequest, Deadline, Overrides, call_cfg, call_tx};
 use crate::state::BlockState;
 
 /// What the tracer of these options records of each step.
@@ -107,7 +107,7 @@ impl Chain {
         let mut tx = call_tx(request, &context, nonce);
         tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
         let block = overrides.block_env(context.block_env());
-        let mut evm = Evm::new(state, call_cfg(&context, &tx), block.clone());
+        let mut evm = overrides.evm(state, call_cfg(&context, &tx), block.clone())?;
         evm.set_deadline(Deadline::at(limits.deadline));
         let mut bounded = Bounded::new(&mut inspector, recorded(options), limits.max_bytes);
         let result = evm.inspect(tx.clone(), &mut bounded);

@@ -12,7 +12,7 @@ use super::bounded::{Bounded, Recorded};
 use super::replay::{Replay, judged};
 use super::{TraceError, TraceLimits};
 use crate::chain::Chain;
-use crate::execution::{CallRequest, Deadline, Evm, Overrides, call_cfg, call_tx};
+use crate::execution::{CallRequest, Deadline, Overrides, call_cfg, call_tx};
 use crate::state::BlockState;
 
 fn inspector(types: &HashSet<TraceType>) -> (TracingInspector, Recorded) {
@@ -123,7 +123,7 @@ impl Chain {
             let mut tx = call_tx(request, &context, nonce);
             tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
             let block = overrides.block_env(context.block_env());
-            let mut evm = Evm::new(state, call_cfg(&context, &tx), block);
+            let mut evm = overrides.evm(state, call_cfg(&context, &tx), block)?;
             evm.set_deadline(Deadline::at(limits.deadline));
             let mut bounded = Bounded::new(&mut inspector, recorded, left);
             let result = evm.inspect(tx.clone(), &mut bounded);
