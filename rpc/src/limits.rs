@@ -95,6 +95,16 @@ pub const MAX_CERTIFICATE_SEARCH: u64 = 256;
 /// Storage positions that one `eth_getProof` may name (Geth's limit).
 pub const MAX_PROOF_SLOTS: usize = 1_024;
 
+/// Storage positions that one `eth_getStorageValues` may name (Geth's limit).
+pub const MAX_STORAGE_VALUES: usize = 1_024;
+
+/// Calls of one `eth_simulateV1`: more than its gas is enough for.
+pub const MAX_SIMULATED_CALLS: usize = 5_000;
+
+/// Time that `eth_sendRawTransactionSync` waits unless it is told otherwise (Geth's). It never waits for the whole of
+/// the time that a call may take, so that its own answer comes first.
+pub const SYNC_WAIT: Duration = Duration::from_secs(20);
+
 /// Bytes that what one trace records may take: a hundred thousand steps with a full stack and some memory.
 pub const MAX_TRACE_BYTES: usize = 128 * 1024 * 1024;
 

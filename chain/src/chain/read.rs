@@ -12,7 +12,7 @@ use crate::block::RecoveredBlock;
 use crate::execution::{Receipt, effective_gas_price};
 use crate::seal::Seal;
 use crate::state::{StateError, StateView};
-use crate::storage::{LogTerms, StorageError, TransactionPosition};
+use crate::storage::{History, LogTerms, StorageError, TransactionPosition};
 use crate::transaction::Recovered;
 use crate::trie::AccountProof;
 
@@ -193,6 +193,11 @@ impl Chain {
         let number = self.resolve(id)?.ok_or(StateError::Unknown)?;
         self.check_kept(number)?;
         Ok(self.inner.tree.view_of_final(&self.inner.store, number))
+    }
+
+    /// Of how many blocks the state is kept.
+    pub fn history(&self) -> History {
+        self.inner.store.history()
     }
 
     /// The oldest block whose state can be read: 0 in an archive.

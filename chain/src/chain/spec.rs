@@ -13,7 +13,7 @@ use revm::bytecode::Bytecode;
 use revm::primitives::hardfork::SpecId;
 
 use crate::block::BlockLimits;
-use crate::execution::{BlockContext, ForkError, Forks};
+use crate::execution::{BlockContext, ForkError, Forks, Overrides};
 use crate::seal::{MAX_SEAL_BYTES, Seal};
 use crate::state::{AccountDiff, FlatAccount, SlotDiff, StateDiff};
 
@@ -73,6 +73,13 @@ impl ChainSpec {
     /// What execution sees of a block with this header.
     pub fn context(&self, header: &Header) -> BlockContext {
         BlockContext::of_header(header, self.chain_id, self.forks.at(header.timestamp))
+    }
+
+    /// The same for calls that assume another block: with the rules of the time that they assume.
+    pub fn context_assuming(&self, header: &Header, overrides: &Overrides) -> BlockContext {
+        let context = self.context(header);
+        let spec = overrides.block.time.map_or(context.spec, |time| self.forks.at(time));
+        BlockContext { spec, ..context }
     }
 
     /// The header of a block as far as it does not depend on its transactions.

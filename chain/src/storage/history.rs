@@ -80,6 +80,11 @@ pub(super) fn is_useless(key: &[u8], droppable: &AtomicU64) -> bool {
 type Entry = (Box<[u8]>, Box<[u8]>);
 
 impl Store {
+    /// Of how many blocks the state is kept.
+    pub(crate) fn history(&self) -> History {
+        self.retention.history
+    }
+
     /// The oldest block whose state can be read.
     pub(crate) fn oldest_state(&self) -> u64 {
         self.retention.oldest.load(Ordering::Acquire)

@@ -102,7 +102,7 @@ impl Chain {
             }
         };
         overrides.apply(&mut state)?;
-        let context = self.spec().context(&header);
+        let context = self.spec().context_assuming(&header, overrides);
         let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
         let mut tx = call_tx(request, &context, nonce);
         tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);

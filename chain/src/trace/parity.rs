@@ -112,7 +112,7 @@ impl Chain {
     ) -> Result<Vec<TraceResults>, TraceError> {
         let number = self.resolve(at)?.ok_or(TraceError::UnknownBlock)?;
         let header = self.header_by_number(number)?.ok_or(TraceError::UnknownBlock)?.header;
-        let context = self.spec().context(&header);
+        let context = self.spec().context_assuming(&header, overrides);
         let mut state = BlockState::new(self.state_at(at)?);
         overrides.apply(&mut state)?;
         let mut left = limits.max_bytes;
