@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench planted soak clean install need
+.PHONY: help run test lint docs bench planted soak clean install need
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export ASSENT_SOAK_SECONDS ?= 3600
@@ -29,6 +29,9 @@ lint: need ## Check formatting, clippy, documentation and the line of dependenci
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps
 	cargo test --locked --workspace --test architecture
+
+docs: need ## Write docs/rpc.md from the data beside the methods
+	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent-rpc --lib openrpc
 
 bench: need ## Measure a network of four validators on this machine and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins

@@ -74,9 +74,10 @@ impl Default for RpcConfig {
 
 impl RpcConfig {
     /// The namespaces that are offered unless the configuration says otherwise.
-    pub const USUAL_NAMESPACES: [&str; 6] = ["eth", "net", "web3", "assent", "ots", "erigon"];
+    pub const USUAL_NAMESPACES: [&str; 7] = ["eth", "net", "web3", "assent", "rpc", "ots", "erigon"];
     /// All there are.
-    pub const ALL_NAMESPACES: [&str; 9] = ["eth", "net", "web3", "assent", "ots", "erigon", "txpool", "debug", "trace"];
+    pub const ALL_NAMESPACES: [&str; 10] =
+        ["eth", "net", "web3", "assent", "rpc", "ots", "erigon", "txpool", "debug", "trace"];
 
     /// Executions that run at a time.
     pub(crate) fn execution_slots(&self) -> usize {

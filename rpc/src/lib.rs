@@ -7,7 +7,7 @@
 //!
 //! A request passes `server` (sockets), `http` (hosts, origins, content types), `middleware`
 //! (rates, deadlines, metrics), `params` (reading its parameters), and ends in the file of its
-//! namespace: `eth`, `net`, `web3`, `assent`, and for tools `txpool`, `debug`, `trace`, `ots`.
+//! namespace: `eth`, `net`, `web3`, `assent`, `rpc` (in `openrpc`), and for tools `txpool`, `debug`, `trace`, `ots`.
 
 mod assent;
 mod backend;
@@ -21,6 +21,7 @@ pub mod limits;
 mod methods;
 mod middleware;
 mod net;
+mod openrpc;
 mod ots;
 mod params;
 mod rate_limit;

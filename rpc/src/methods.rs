@@ -21,7 +21,7 @@ use crate::{
     errors::CallError,
     eth::{self, filters::Filters},
     limits::{HEAVY_QUEUE_PER_SLOT, READ_QUEUE, READ_SLOTS},
-    net, ots,
+    net, openrpc, ots,
     params::Args,
     server::RpcError,
     trace, txpool, web3,
@@ -31,13 +31,14 @@ use crate::{
 type Register = fn(&mut Registrar);
 
 /// The namespaces by name.
-const NAMESPACES: [(&str, Register); 9] = [
+const NAMESPACES: [(&str, Register); 10] = [
     ("assent", assent::register),
     ("debug", debug::register),
     ("erigon", ots::register_erigon),
     ("eth", eth::register),
     ("net", net::register),
     ("ots", ots::register),
+    ("rpc", openrpc::register),
     ("trace", trace::register),
     ("txpool", txpool::register),
     ("web3", web3::register),

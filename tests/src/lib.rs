@@ -18,6 +18,7 @@ pub mod contracts;
 pub mod damage;
 pub mod devnet;
 pub mod dice;
+pub mod examples;
 mod homes;
 pub mod load;
 pub mod ports;

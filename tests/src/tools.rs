@@ -1,6 +1,11 @@
 //! Ethereum's own tools, from npm and PyPI, against a network.
 
-use std::{env, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use tokio::{process::Command, time::timeout};
@@ -24,16 +29,20 @@ pub fn folder() -> Option<PathBuf> {
 
 /// Runs one of the programs of `tests/tools` against the first node of a network and returns what it printed.
 pub async fn run(devnet: &Devnet, program: &[&str]) -> Result<String> {
-    let folder = folder().context("no tools")?;
+    run_in(devnet, &folder().context("no tools")?, program).await
+}
+
+/// Runs a program of this folder, or one of the machine, there. It finds the first node in `RPC_URL` and the funded
+/// accounts in `PRIVATE_KEYS`.
+pub async fn run_in(devnet: &Devnet, folder: &Path, program: &[&str]) -> Result<String> {
     let node = devnet.description.nodes.first().context("no node")?;
     let keys: Vec<&str> = devnet.description.accounts.iter().map(|account| account.private_key.as_str()).collect();
     let (name, rest) = program.split_first().context("no program")?;
-    // A program of the folder, or one of the machine.
     let own = folder.join(name);
     let name = if own.exists() { own } else { PathBuf::from(name) };
     let output = Command::new(&name)
         .args(rest)
-        .current_dir(&folder)
+        .current_dir(folder)
         .env("RPC_URL", &node.rpc)
         .env("PRIVATE_KEYS", keys.join(","))
         .stdin(Stdio::null())

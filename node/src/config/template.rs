@@ -81,7 +81,7 @@ const TABLES: &[Table] = &[
             ),
             (
                 "namespaces",
-                "[\"eth\", \"net\", \"web3\", \"assent\", \"ots\", \"erigon\"]",
+                "[\"eth\", \"net\", \"web3\", \"assent\", \"rpc\", \"ots\", \"erigon\"]",
                 "Groups of methods that are offered. Further ones, for those who ask for them: txpool (shows what\n\
                  others are about to do), debug and trace (executions that take long).",
             ),

@@ -23,6 +23,7 @@ use assent_chain::{
     transaction::Recovered,
     trie::AccountProof,
 };
+use assent_consensus::Phase;
 
 use crate::{errors::CallError, limits::MAX_CERTIFICATE_SEARCH, methods::Api};
 
@@ -200,17 +201,22 @@ impl<'a> Reader<'a> {
         Ok(self.chain.receipt(hash)?)
     }
 
-    /// The certificate that made a block final, and the number of the block that it is for: the
-    /// first from this one on that has a certificate.
+    /// The certificate that made a block final, and the number of the block that it is for: the first from this one on
+    /// that has one of Commit votes. A block that became final together with a later one may have one of Prepare votes.
     pub(crate) fn certificate_from(&self, number: u64) -> Result<Option<(u64, Bytes)>, CallError> {
         let last = self.head_number().min(number.saturating_add(MAX_CERTIFICATE_SEARCH));
         for number in number..=last {
-            if let Some(certificate) = self.chain.certificate(number)? {
+            if let Some(certificate) = self.chain.certificate(number)?.filter(|bytes| is_commit(bytes)) {
                 return Ok(Some((number, certificate)));
             }
         }
         Ok(None)
     }
+}
+
+/// Whether a certificate is of Commit votes: it begins with its phase (consensus/SPEC.md, section 4.3).
+fn is_commit(certificate: &[u8]) -> bool {
+    certificate.first() == Some(&(Phase::Commit as u8))
 }
 
 /// When a search has to end.

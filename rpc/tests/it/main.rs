@@ -4,6 +4,7 @@
 mod blocks;
 mod calls;
 mod certificates;
+mod discovery;
 mod errors;
 mod explain;
 mod filters;
