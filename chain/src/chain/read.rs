@@ -12,7 +12,7 @@ use crate::block::RecoveredBlock;
 use crate::execution::{Receipt, effective_gas_price};
 use crate::seal::Seal;
 use crate::state::{StateError, StateView};
-use crate::storage::{LogTerms, Searched, StorageError, TransactionPosition};
+use crate::storage::{History, LogTerms, Searched, StorageError, TransactionPosition};
 use crate::transaction::Recovered;
 use crate::trie::AccountProof;
 
@@ -195,12 +195,17 @@ impl Chain {
         Ok(self.inner.tree.view_of_final(&self.inner.store, number))
     }
 
+    /// Of how many blocks the state is kept.
+    pub fn history(&self) -> History {
+        self.inner.store.history()
+    }
+
     /// The oldest block whose state can be read: 0 in an archive.
     pub fn oldest_state(&self) -> u64 {
         self.inner.store.oldest_state()
     }
 
-    fn check_kept(&self, number: u64) -> Result<(), StateError> {
+    pub(super) fn check_kept(&self, number: u64) -> Result<(), StateError> {
         let oldest = self.oldest_state();
         if number < oldest {
             return Err(StateError::Pruned { number, oldest, head: self.head().number });

@@ -8,14 +8,14 @@
 
 use alloy_primitives::{Address, Bytes};
 use revm::context::result::{EVMError, ExecResultAndState, ExecutionResult};
-use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, ContextTr, FrameStack, Journal, JournalTr, TxEnv};
+use revm::context::{
+    BlockEnv, CfgEnv, Context, ContextSetters, ContextTr, Evm as Machine, FrameStack, Journal, JournalTr, TxEnv,
+};
 use revm::context_interface::context::ContextError;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
 use revm::handler::evm::{ContextDbError, FrameInitResult};
 use revm::handler::instructions::EthInstructions;
-use revm::handler::{
-    EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainBuilder, MainnetEvm,
-};
+use revm::handler::{EthFrame, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainBuilder};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::FrameInit;
 use revm::interpreter::{CreateInputs, CreateOutcome, FrameInput, Gas, InstructionResult, InterpreterResult};
@@ -24,6 +24,7 @@ use revm::state::EvmState;
 
 use super::deadline::Deadline;
 use super::handler::TransactionHandler;
+use super::precompiles::{Assumed, Precompiles};
 use crate::state::{BlockState, StateError};
 
 /// What instructions see of the world.
@@ -35,17 +36,23 @@ pub(crate) type Outcome = ExecResultAndState<ExecutionResult, EvmState>;
 
 /// See the module.
 pub(crate) struct Evm {
-    inner: MainnetEvm<EvmContext>,
+    inner: Machine<EvmContext, (), EthInstructions<EthInterpreter, EvmContext>, Precompiles, Frame>,
     /// Whether the last transaction had to do with the fee recipient before it paid.
     fee_recipient_touched: bool,
 }
 
 impl Evm {
     pub(crate) fn new(state: BlockState, cfg: CfgEnv, block: BlockEnv) -> Self {
+        let precompiles = Precompiles::new(cfg.spec);
         let mut context: EvmContext = Context::new(state, cfg.spec);
         context.cfg = cfg;
         context.block = block;
-        Self { inner: context.build_mainnet(), fee_recipient_touched: false }
+        Self { inner: context.build_mainnet().with_precompiles(precompiles), fee_recipient_touched: false }
+    }
+
+    /// Has calls find precompiles elsewhere; before the first transaction.
+    pub(super) fn assume_precompiles(&mut self, assumed: Assumed) {
+        self.inner.precompiles.assume(assumed);
     }
 
     /// Aborts at this time, if there is one.
@@ -132,7 +139,7 @@ impl Evm {
 impl EvmTr for Evm {
     type Context = EvmContext;
     type Instructions = EthInstructions<EthInterpreter, EvmContext>;
-    type Precompiles = EthPrecompiles;
+    type Precompiles = Precompiles;
     type Frame = Frame;
 
     fn all(&self) -> (&Self::Context, &Self::Instructions, &Self::Precompiles, &FrameStack<Frame>) {

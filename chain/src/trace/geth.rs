@@ -16,7 +16,7 @@ use super::replay::Replay;
 use super::{TraceError, TraceLimits};
 use crate::block::RecoveredBlock;
 use crate::chain::Chain;
-use crate::execution::{CallRequest, Deadline, Evm, Overrides, call_cfg, call_tx};
+use crate::execution::{CallRequest, Deadline, Overrides, call_cfg, call_tx};
 use crate::state::BlockState;
 
 /// What the tracer of these options keeps.
@@ -138,12 +138,12 @@ impl Chain {
             }
         };
         overrides.apply(&mut state)?;
-        let context = self.spec().context(&header);
+        let context = self.spec().context_assuming(&header, overrides);
         let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
         let mut tx = call_tx(request, &context, nonce);
         tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
         let block = overrides.block_env(context.block_env());
-        let mut evm = Evm::new(state, call_cfg(&context, &tx), block.clone());
+        let mut evm = overrides.evm(state, call_cfg(&context, &tx), block.clone())?;
         evm.set_deadline(Deadline::at(limits.deadline));
         let outcome = run(&mut evm, tx.clone(), &mut inspector, recorded(options), &mut Budget::new(limits))?;
         let trace = inspector.get_result(None, &tx, &block, &outcome, evm.state_mut());

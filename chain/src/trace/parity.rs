@@ -132,7 +132,7 @@ impl Chain {
     ) -> Result<Vec<TraceResults>, TraceError> {
         let number = self.resolve(at)?.ok_or(TraceError::UnknownBlock)?;
         let header = self.header_by_number(number)?.ok_or(TraceError::UnknownBlock)?.header;
-        let context = self.spec().context(&header);
+        let context = self.spec().context_assuming(&header, overrides);
         let mut state = BlockState::new(self.state_at(at)?);
         overrides.apply(&mut state)?;
         let mut budget = Budget::new(limits);
@@ -142,7 +142,7 @@ impl Chain {
             let mut tx = call_tx(request, &context, nonce);
             tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
             let block = overrides.block_env(context.block_env());
-            let mut evm = Evm::new(state, call_cfg(&context, &tx), block);
+            let mut evm = overrides.evm(state, call_cfg(&context, &tx), block)?;
             evm.set_deadline(Deadline::at(limits.deadline));
             results.push(traced(&mut evm, tx, types, &mut budget)?);
             state = evm.into_state();

@@ -17,7 +17,7 @@ use assent_chain::{
     Chain,
     block::RecoveredBlock,
     chain::{ExecutedBlock, FinalHeader, FinalReceipt, FinalTransaction},
-    execution::{BlockContext, Receipt},
+    execution::{BlockContext, Overrides, Receipt},
     state::StateView,
     storage::{LogTerms, Searched, StorageError, TransactionPosition},
     transaction::Recovered,
@@ -130,10 +130,11 @@ impl<'a> Reader<'a> {
         Ok(self.chain.state_at(id)?)
     }
 
-    /// The state after a block, and that block as what executions upon it see.
-    pub(crate) fn execution(&self, id: BlockId) -> Result<(StateView, BlockContext), CallError> {
+    /// The state after a block, and that block as what executions with these overrides see.
+    pub(crate) fn execution(&self, id: BlockId, overrides: &Overrides) -> Result<(StateView, BlockContext), CallError> {
         let view = self.state(id)?;
-        let context = self.chain.spec().context(&self.known_header(view.number())?.header);
+        let header = self.known_header(view.number())?.header;
+        let context = self.chain.spec().context_assuming(&header, overrides);
         Ok((view, context))
     }
 

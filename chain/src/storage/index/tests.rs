@@ -157,7 +157,7 @@ fn a_search_looks_as_often_as_its_rarest_term_has_blocks() {
         assert_eq!(searched, expected, "{terms:?}");
     }
     let terms = LogTerms { addresses: vec![address(1), address(2)], topics: Vec::new() };
-    let expected: Vec<u64> = (1..=20_000).filter(|number| number.is_multiple_of(2) || number % 4 == 1).collect();
+    let expected: Vec<u64> = (1..=20_000).filter(|number: &u64| number.is_multiple_of(2) || number % 4 == 1).collect();
     assert_eq!(found(&store, &terms, 0..=20_000), expected);
 }
 
