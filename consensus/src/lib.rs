@@ -7,6 +7,7 @@
 mod certificate;
 mod codec;
 pub mod core;
+pub mod durability;
 mod evidence;
 pub mod log;
 pub mod mark;

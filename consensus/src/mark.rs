@@ -8,8 +8,11 @@
 //! votes u8, at most 4, each: epoch u64, view u64, phase u8, block (32), signature (64)   SHA-256 of all before (32)
 //! ```
 //! `mark` is the last ballot signed. `floor` is the mark whose log records were durable when the slot was written: a log
-//! that ends below it has lost votes. The last ballots are kept with their signatures, because the log is synced at
-//! the same time as the mark and a crash may leave it one step behind.
+//! that ends below it has lost votes. The last ballots are kept with their signatures, because the log may be synced at
+//! the same time as the mark ([`crate::durability`]), and a crash may then leave it one step behind.
+//!
+//! A floor of view 2^64 - 1 and step 255, which no log reaches, says that the mark is *lost*: others showed a signature
+//! that it does not know (SPEC rule M3). A program that does not know of this refuses such a mark together with any log.
 
 use sha2::{Digest, Sha256};
 
@@ -24,6 +27,9 @@ pub const SLOT_BYTES: usize = 1024;
 /// Ballots that are kept with their signatures.
 const MAX_KEPT: usize = 4;
 
+/// The floor of a mark that is lost.
+const LOST: (View, u8) = (View(u64::MAX), u8::MAX);
+
 /// What a validator signed last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignerMark {
@@ -32,6 +38,8 @@ pub struct SignerMark {
     pub floor: (View, u8),
     /// The last ballot signed.
     pub mark: (View, u8),
+    /// Signatures exist that this mark does not know: it counts as none until a ballot is signed again.
+    pub lost: bool,
     /// The last ballots with their signatures, oldest first.
     pub kept: Vec<(Ballot, Signature)>,
 }
@@ -51,7 +59,7 @@ impl SignerMark {
     /// The mark of a validator that has signed nothing; it is not written yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { sequence: 0, floor: (View(0), 0), mark: (View(0), 0), kept: Vec::new() }
+        Self { sequence: 0, floor: (View(0), 0), mark: (View(0), 0), lost: false, kept: Vec::new() }
     }
 
     /// Whether a ballot is above the mark and may be signed.
@@ -60,8 +68,10 @@ impl SignerMark {
         ballot.mark() > self.mark
     }
 
-    /// Takes a ballot in, which was above the mark.
+    /// Takes a ballot in, which was above the mark. Who signs knows again what it signed: whoever had forgotten it abstained
+    /// until it was behind (SPEC rule M4), and what is signed now is above all of it.
     pub fn signed(&mut self, ballot: Ballot, signature: Signature) {
+        self.lost = false;
         self.mark = self.mark.max(ballot.mark());
         self.kept.push((ballot, signature));
         let surplus = self.kept.len().saturating_sub(MAX_KEPT);
@@ -84,7 +94,8 @@ impl SignerMark {
     fn encode(&self, genesis: &Hash) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.raw(MAGIC).u64(self.sequence).raw(&genesis.0);
-        for (view, step) in [self.floor, self.mark] {
+        let floor = if self.lost { LOST } else { self.floor };
+        for (view, step) in [floor, self.mark] {
             writer.u64(view.0).u8(step);
         }
         writer.u8(u8::try_from(self.kept.len()).unwrap_or(0));
@@ -106,6 +117,8 @@ impl SignerMark {
         let genesis = reader.hash("genesis").ok()?;
         let mut mark = || Some((View(reader.u64("view").ok()?), reader.u8("step").ok()?));
         let (floor, last) = (mark()?, mark()?);
+        let lost = floor == LOST;
+        let floor = if lost { (View(0), 0) } else { floor };
         let count = usize::from(reader.u8("votes").ok()?);
         let mut kept = Vec::new();
         for _ in 0..Some(count).filter(|count| *count <= MAX_KEPT)? {
@@ -114,7 +127,7 @@ impl SignerMark {
         let covered = slot.len() - reader.remaining();
         let digest = reader.take("digest", 32).ok()?;
         (Sha256::digest(&slot[..covered])[..] == *digest)
-            .then_some((Self { sequence, floor, mark: last, kept }, genesis))
+            .then_some((Self { sequence, floor, mark: last, lost, kept }, genesis))
     }
 
     /// Reads both slots; the newer one counts.
@@ -165,6 +178,27 @@ mod tests {
         file[SLOT_BYTES - mark.slot() + 60] ^= 1;
         assert_eq!(SignerMark::read(&file, &GENESIS), Err(MarkError::Damaged));
         assert_eq!(SignerMark::read(&[], &GENESIS), Err(MarkError::Damaged));
+    }
+
+    #[test]
+    fn rule_m3_a_lost_mark_is_read_as_one_and_ends_with_the_next_ballot() {
+        let (mut mark, mut file) = (SignerMark::new(), vec![0; 2 * SLOT_BYTES]);
+        let mut written = |mark: &mut SignerMark| {
+            let (at, bytes) = mark.next_slot(&GENESIS);
+            file[at..at + SLOT_BYTES].copy_from_slice(&bytes);
+            SignerMark::read(&file, &GENESIS).unwrap()
+        };
+        mark.signed(ballot(5, Phase::Commit), Signature([3; 64]));
+        assert!(!written(&mut mark).lost);
+        mark.lost = true;
+        let lost = written(&mut mark);
+        assert_eq!((lost.lost, lost.mark, lost.kept.len()), (true, (View(5), 2), 1));
+        // What knows nothing of lost marks takes it for one whose log has lost votes.
+        let (_, slot) = mark.next_slot(&GENESIS);
+        let floor = MAGIC.len() + 8 + 32;
+        assert_eq!(slot[floor..floor + 9], [0xff; 9]);
+        mark.signed(ballot(9, Phase::Prepare), Signature([3; 64]));
+        assert!(!written(&mut mark).lost);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Where a validator stands when it starts: its log and its signer's mark, compared (SPEC rules D, S and M).
 //!
-//! Both are synced at the same time, so a crash may leave either one step behind. The mark's floor tells how far the
-//! log was durable for certain: a log that ends below it has lost votes, by damage or because it is an older copy. Above
-//! the floor nothing was promised, so whatever is missing there is a torn tail. Without a mark the validator does not know
-//! what it signed, whatever its log says, and abstains.
+//! A crash may leave either one step behind. The log is behind only by a Propose or Prepare with its block: what leads
+//! into a view, and a view's Commit or ViewChange, are durable in it before the mark is written ([`crate::durability`]).
+//! The mark's floor tells how far the log was durable for certain: a log that ends below it has lost votes, by damage or
+//! because it is an older copy. Above the floor nothing was promised, so whatever is missing there is a torn tail. Without
+//! a mark, or with one that says of itself that it is lost, the validator does not know what it signed, whatever its log
+//! says, and abstains.
 
 use crate::core::Memory0;
 use crate::log::Replay;
@@ -67,7 +69,8 @@ pub fn recover(
         return Err(RecoveryError::LogBehindSigner { tip, floor: found.floor });
     }
     let mark = found.map_or((View(0), 0), |found| found.mark).max(tip);
-    let memory = if found.is_some() { Memory0::Mark(mark.0, mark.1) } else { Memory0::Lost };
+    let known = found.is_some_and(|found| !found.lost);
+    let memory = if known { Memory0::Mark(mark.0, mark.1) } else { Memory0::Lost };
     let kept = found.map(|found| found.kept.clone()).unwrap_or_default();
     let votes = kept.into_iter().filter(|(ballot, _)| ballot.phase != Phase::Propose);
     let votes = votes.map(|(ballot, signature)| Record::Vote(Vote { ballot, voter: me, signature, named: None }));
@@ -105,6 +108,9 @@ mod tests {
         let (tip, floor) = ((View(5), 1), (View(5), 2));
         assert_eq!(recover(Some(&beyond)), Err(RecoveryError::LogBehindSigner { tip, floor }));
         assert_eq!(recover(None).unwrap().memory, Memory0::Lost);
+        let lost = SignerMark { lost: true, ..reached };
+        let recovered = recover(Some(&lost)).unwrap();
+        assert_eq!((recovered.memory, recovered.mark), (Memory0::Lost, (View(5), 2)));
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl Core {
         self.out.clear();
         // SPEC rule X4: nobody is silent to one who has just come.
         self.heard.fill(self.view);
+        self.form_restored();
         self.begin_view();
         self.settle_memory();
         self.try_finalize();
@@ -52,6 +53,7 @@ impl Core {
         (self.armed, self.building, self.rounds) = (false, None, 0);
         self.asked.clear();
         self.answered.clear();
+        self.ahead.clear();
         let (view, leader) = (self.view, self.config.set.leader(self.view));
         let parent = self.probable_parent();
         self.parent = parent;
@@ -167,6 +169,7 @@ impl Core {
         self.rounds = self.rounds.saturating_add(1);
         self.asked.clear();
         self.answered.clear();
+        self.ahead.clear();
         self.out.push(Output::SetTimer(Timer::Retransmit(view), self.config.timing.retransmit_ms));
         let unfinished = self.last_success() > self.root.view;
         let seldom = self.rounds.is_power_of_two() || self.rounds.is_multiple_of(STATUS_ROUNDS);

@@ -163,13 +163,15 @@ impl Core {
     }
 
     /// SPEC rule M3: signatures of ours exist that we do not remember. With the operator's word we go on behind the
-    /// ones that we see; otherwise we abstain until others went two views beyond them.
+    /// ones that we see; otherwise we abstain until others went two views beyond them, and the signer's mark says so: after
+    /// a restart nobody may be left who shows them.
     fn surpassed(&mut self, mark: (View, u8)) {
         let memory = &mut self.memory;
         if memory.start == Memory0::LostButAccepted {
             memory.mark = memory.mark.max(mark);
             return;
         }
+        let news = memory.surpassed.is_none() || memory.standing == Standing::Active;
         memory.surpassed = memory.surpassed.max(Some(mark.0));
         let until = mark.0.plus(ABSTAINED_VIEWS);
         memory.standing = match memory.standing {
@@ -177,6 +179,9 @@ impl Core {
             Standing::Active => Standing::Abstaining(until.max(self.view.plus(ABSTAINED_VIEWS))),
             Standing::Abstaining(before) => Standing::Abstaining(before.max(until)),
         };
+        if news {
+            self.out.push(Output::Forgotten);
+        }
     }
 
     /// SPEC rule M4: a certificate two views beyond all reports formed without us; what we may have signed is

@@ -195,6 +195,9 @@ pub enum Output {
     Final(Vec<(BlockInfo, Certificate)>),
     /// A contradiction was proven.
     Evidence(Evidence),
+    /// Signatures of ours exist that the signer's mark does not know: it must say so from now on, durable like a record,
+    /// so that the next start knows it as well (SPEC rule M3). The next ballot that is signed ends it.
+    Forgotten,
     /// Others are final on what we cannot agree to: stop, and tell the operator.
     Diverged(Divergence),
 }
@@ -316,6 +319,8 @@ pub struct Core {
     asked: BTreeMap<ValidatorIndex, (View, View)>,
     /// How often each peer was answered since then (SPEC rule A3).
     answered: BTreeMap<ValidatorIndex, u32>,
+    /// Who has sent a proposal of a view beyond the window since then (SPEC rule P2).
+    ahead: BTreeSet<ValidatorIndex>,
     /// Retransmission rounds in this view.
     rounds: u64,
     out: Vec<Output>,
@@ -348,6 +353,7 @@ impl Core {
             building: None,
             asked: BTreeMap::new(),
             answered: BTreeMap::new(),
+            ahead: BTreeSet::new(),
             rounds: 0,
             out: Vec::new(),
         }

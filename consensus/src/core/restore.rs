@@ -23,8 +23,10 @@ impl Core {
         }
     }
 
-    /// A vote of ours. A ViewChange that comes from the signer's file has lost the header that it names; the block
-    /// for which we sent Prepare is in the log before it.
+    /// A vote of ours. Only the signer's file may have a Prepare whose block the log does not have: power was lost while
+    /// both were synced, and the vote has not left the node. It is not said any more: a quorum of such votes would be a
+    /// certificate for a block that nobody holds. A ViewChange is in the log before it is in the signer's file (rule D1);
+    /// from there it comes without the header that it names, which is in the log with the block.
     fn restore_vote(&mut self, mut vote: Vote) {
         let ballot = vote.ballot;
         self.memory.remember(&ballot);
@@ -37,12 +39,31 @@ impl Core {
                 return;
             }
         }
+        if ballot.phase == Phase::Prepare && !self.has_proposal(ballot.view, ballot.block) {
+            return;
+        }
         let state = self.state(ballot.view);
         match ballot.phase {
             Phase::Propose => {}
             Phase::Prepare => drop(state.prepares.insert(vote.voter, vote)),
             Phase::Commit => drop(state.commits.insert(vote.voter, vote)),
             Phase::ViewChange => drop(state.view_changes.insert(vote.voter, vote)),
+        }
+    }
+
+    /// SPEC rule C3: own votes may be a quorum alone, and the crash came before the certificate of them was logged. No
+    /// vote of others comes that would make it.
+    pub(super) fn form_restored(&mut self) {
+        let me = self.config.me;
+        let mut own = Vec::new();
+        for state in self.views.values() {
+            let votes = [&state.prepares, &state.commits, &state.view_changes];
+            own.extend(votes.into_iter().filter_map(|votes| votes.get(&me)).map(|vote| vote.ballot));
+        }
+        for ballot in own {
+            if let Some(certificate) = self.form(&ballot) {
+                self.adopt(certificate);
+            }
         }
     }
 
