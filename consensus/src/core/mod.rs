@@ -381,7 +381,9 @@ impl Core {
         match message {
             Message::Propose(proposal) => self.on_proposal(from, proposal),
             Message::Vote(vote) => self.on_vote(vote),
-            Message::Certificate(certificate) => self.on_certificate(certificate),
+            Message::Certificate(certificate) => {
+                self.on_certificate(certificate);
+            }
             Message::Status(status) => self.on_status(from, status),
             Message::Fetch(fetch) => self.on_fetch(from, fetch),
             Message::Evidence(evidence) => self.on_evidence(evidence),

@@ -137,29 +137,74 @@ impl Core {
     }
 
     /// SPEC rules P1, P2: a proposal comes in. It is kept when its leader signed it and it is the first of its view,
-    /// or the one that a certificate names.
+    /// or the one that a certificate names. What can bring nothing new is not verified: a peer may send it without end.
     pub(super) fn on_proposal(&mut self, from: ValidatorIndex, proposal: Proposal) {
-        let (view, block) = (proposal.block.view, proposal.block);
-        let useful = view > self.view || self.wants(view, block.hash);
-        let sound = block.epoch == self.config.set.epoch() && useful && self.carries_what_it_says(&proposal);
-        if !sound || !proposal.verify(&self.config.set, &self.config.genesis) {
+        let (view, block) = (proposal.block.view, proposal.block.hash);
+        if proposal.block.epoch != self.config.set.epoch() {
+            return;
+        }
+        if self.is_settled(view, block) {
+            return self.hear_again(from, &proposal);
+        }
+        let near = self.wants(view, block);
+        if !near && !self.looks_ahead(from, view) {
+            return;
+        }
+        if !self.carries_what_it_says(&proposal) || !proposal.verify(&self.config.set, &self.config.genesis) {
             return;
         }
         self.heard(self.config.set.leader(view), self.view.min(view));
+        if near {
+            self.accuse_second_proposal(&proposal);
+        }
         // The header commits to this certificate: it must hold even when we need it no more.
         if proposal.parent.as_ref().is_some_and(|parent| !self.holds(parent)) {
             return;
         }
         self.adopt_justification(&proposal);
-        if !self.wants(view, block.hash) {
-            return;
+        if self.wants(view, block) {
+            self.keep_proposal(from, proposal);
         }
+    }
+
+    /// SPEC rule P2: whether a proposal of this block brings nothing more: one came before, whose hash commits to all that
+    /// its leader answers for, or the leader is known to have contradicted itself in this view. A block that a certificate
+    /// names is wanted until it is here.
+    fn is_settled(&self, view: View, block: Hash) -> bool {
+        if self.certified(view) == Some(block) && !self.has_proposal(view, block) {
+            return false;
+        }
+        let first = self.views.get(&view).and_then(|state| state.proposed);
+        let came = first.is_some_and(|(first, _)| first == block);
+        came || self.accused.contains(&(view, self.config.set.leader(view)))
+    }
+
+    /// A block comes again: the leader lives, and what the block lacks may be asked of the sender.
+    fn hear_again(&mut self, from: ValidatorIndex, proposal: &Proposal) {
+        let (view, block) = (proposal.block.view, proposal.block.hash);
+        let first = self.views.get(&view).and_then(|state| state.proposed);
+        if first == Some((block, proposal.signature)) {
+            self.heard(self.config.set.leader(view), self.view.min(view));
+        }
+        if self.wants(view, block) && self.has_proposal(view, block) {
+            self.try_validate(view, Some(from));
+        }
+    }
+
+    /// SPEC rule P2: of what is beyond the window only the certificates are of use, and one proposal of each sender in a
+    /// round is enough to be led there.
+    fn looks_ahead(&mut self, from: ValidatorIndex, view: View) -> bool {
+        view > self.view && self.config.set.get(from).is_some() && self.ahead.insert(from)
+    }
+
+    fn keep_proposal(&mut self, from: ValidatorIndex, proposal: Proposal) {
+        let (view, block) = (proposal.block.view, proposal.block.hash);
         self.accuse_second_proposal(&proposal);
         let wanted = self.certified(view);
         let state = self.state(view);
         let keep = match (&state.proposal, wanted) {
-            (Some((known, _)), _) if known.block.hash == block.hash => false,
-            (_, Some(wanted)) => wanted == block.hash,
+            (Some((known, _)), _) if known.block.hash == block => false,
+            (_, Some(wanted)) => wanted == block,
             (known, None) => known.is_none(),
         };
         if keep {
@@ -208,10 +253,16 @@ impl Core {
         self.root_certificate.as_ref() == Some(certificate) || self.verify(certificate)
     }
 
-    /// The certificates in a proposal count like any others (SPEC rule C); a later one moves us at once.
+    /// The certificates in a proposal count like any others (SPEC rule C); a later one moves us at once. After the first
+    /// that is refused no further one is looked at, but the parent's, which holds.
     fn adopt_justification(&mut self, proposal: &Proposal) {
-        for certificate in proposal.skipped.iter().chain(&proposal.parent) {
-            self.on_certificate(certificate.clone());
+        for certificate in &proposal.skipped {
+            if !self.on_certificate(certificate.clone()) {
+                break;
+            }
+        }
+        if let Some(parent) = &proposal.parent {
+            self.on_verified(parent.clone());
         }
     }
 

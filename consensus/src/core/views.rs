@@ -29,15 +29,26 @@ impl Core {
         })
     }
 
-    /// SPEC rule C: a certificate comes in; refused whole unless all of it verifies.
-    pub(super) fn on_certificate(&mut self, certificate: Certificate) {
+    /// SPEC rule C: a certificate comes in; refused whole unless all of it verifies. False: it was refused. One that says
+    /// nothing new is not looked at.
+    pub(super) fn on_certificate(&mut self, certificate: Certificate) -> bool {
+        let says_something = self.is_news(&certificate) || self.is_rival(&certificate);
+        if says_something && !self.verify(&certificate) {
+            return false;
+        }
+        self.on_verified(certificate);
+        true
+    }
+
+    /// A certificate of which all verifies, or that says nothing new.
+    pub(super) fn on_verified(&mut self, certificate: Certificate) {
         let news = self.is_news(&certificate);
-        if (news || self.is_rival(&certificate)) && self.verify(&certificate) {
+        if news || self.is_rival(&certificate) {
             self.accuse_signers(&certificate);
-            if news {
-                self.recognise_signature(&certificate);
-                self.adopt(certificate);
-            }
+        }
+        if news {
+            self.recognise_signature(&certificate);
+            self.adopt(certificate);
         }
     }
 
