@@ -212,7 +212,8 @@ impl<'a> Bench<'a> {
                         assert!(blocks.iter().all(|(block, _)| real.contains(&block.hash)), "{blocks:?}");
                     }
                     Output::Diverged(divergence) => panic!("{divergence}"),
-                    Output::Persist(_) | Output::SetTimer(..) | Output::EnteredView { .. } | Output::Evidence(_) => {}
+                    Output::Persist(_) | Output::SetTimer(..) | Output::EnteredView { .. } => {}
+                    Output::Evidence(_) | Output::Forgotten => {}
                 }
             }
             assert!(outputs <= MAX_OUTPUTS, "{outputs} outputs");

@@ -1,5 +1,6 @@
 //! A small network of keys for the tests of this crate.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey};
@@ -15,6 +16,11 @@ use crate::{
 };
 
 pub(crate) const GENESIS: Hash = Hash([0xaa; 32]);
+
+thread_local! {
+    /// How many signatures this thread has verified.
+    pub(crate) static VERIFICATIONS: Cell<u64> = const { Cell::new(0) };
+}
 
 pub(crate) const TIMING: Timing = Timing { view_timeout_ms: 1000, view_timeout_max_ms: 10_000, retransmit_ms: 400 };
 

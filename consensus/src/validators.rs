@@ -218,6 +218,8 @@ impl ValidatorSet {
     /// (`verify_strict`: no malleable encodings, no keys of small order).
     #[must_use]
     pub fn verify(&self, signer: ValidatorIndex, message: &[u8], signature: &crate::Signature) -> bool {
+        #[cfg(test)]
+        crate::testing::VERIFICATIONS.set(crate::testing::VERIFICATIONS.get() + 1);
         if let Some(secrets) = &self.ideal {
             return secrets.verify(signer, message, signature);
         }

@@ -47,7 +47,9 @@ macro_rules! points {
 points! {
     BallotSigned = "ballot-signed", "A ballot is signed; neither log nor mark has it.";
     RecordAppended = "record-appended", "The log has a record that is not synced.";
-    BeforeMarkWrite = "before-mark-write", "The signer's file is there, and its mark is the one before.";
+    LogSyncedFirst = "log-synced-first", "The log is synced because it must be before the mark is written; the signer's file is there.";
+    MarkWrittenLast = "mark-written-last", "The log is synced; the signer's mark is written and not synced.";
+    BeforeMarkWrite = "before-mark-write", "Log and mark are about to be synced together; the mark is the one before.";
     MarkWritten = "mark-written", "The signer's mark is written; neither it nor the log is synced.";
     LogSynced = "log-synced-alone", "The log is synced, the mark is not.";
     MarkSynced = "mark-synced-alone", "The mark is synced, the log is not.";

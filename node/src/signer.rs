@@ -167,6 +167,15 @@ impl Signer {
         Ok(signature)
     }
 
+    /// Signatures exist that the mark does not know: it says so from the next [`Self::write`] on, until a ballot is signed
+    /// again (SPEC rule M3). Tells whether that has to be written: without a file there is no mark that could be taken for
+    /// a sound one.
+    #[must_use]
+    pub const fn forget(&mut self) -> bool {
+        self.state.lost = true;
+        self.file.is_some()
+    }
+
     /// Tells that the log is durable up to the mark; written with the next [`Self::write`].
     pub const fn log_is_durable(&mut self) {
         self.state.floor = self.state.mark;
@@ -270,6 +279,27 @@ mod tests {
         assert_eq!(signer.found().unwrap().kept, [(ballot(5, Phase::Commit), signature)]);
         assert!(signer.sign(&ballot(5, Phase::ViewChange)).is_err());
         assert!(signer.sign(&ballot(6, Phase::Propose)).is_ok());
+    }
+
+    #[test]
+    fn rule_m3_a_mark_that_is_lost_stays_so_over_restarts_until_a_ballot_is_signed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut signer = open(dir.path());
+        assert!(!signer.forget(), "there is no file yet, and no mark in it");
+        signer.sign(&ballot(5, Phase::Prepare)).unwrap();
+        durable(&mut signer);
+        assert!(signer.forget());
+        durable(&mut signer);
+        for _ in 0..2 {
+            drop(signer);
+            signer = open(dir.path());
+            let found = signer.found().unwrap();
+            assert_eq!((found.lost, found.mark), (true, (View(5), 1)));
+        }
+        signer.sign(&ballot(9, Phase::Prepare)).unwrap();
+        durable(&mut signer);
+        drop(signer);
+        assert!(!open(dir.path()).found().unwrap().lost);
     }
 
     #[test]

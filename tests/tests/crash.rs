@@ -55,16 +55,18 @@ const fn losses(point: Point) -> &'static [Loss] {
     match point {
         Point::RecordAppended | Point::BeforeMarkWrite | Point::MarkSynced => &[Loss::Nothing, Loss::Log],
         Point::MarkWritten => &[Loss::Nothing, Loss::Log, Loss::Mark, Loss::Both],
-        Point::LogSynced => &[Loss::Nothing, Loss::Mark],
+        Point::LogSynced | Point::MarkWrittenLast => &[Loss::Nothing, Loss::Mark],
         _ => &[Loss::Nothing],
     }
 }
 
 /// The points that a node passes while it votes, with the role in which it passes them.
 fn rounds() -> Vec<(Point, Role)> {
-    const EITHER: [Point; 18] = [
+    const EITHER: [Point; 20] = [
         Point::BallotSigned,
         Point::RecordAppended,
+        Point::LogSyncedFirst,
+        Point::MarkWrittenLast,
         Point::BeforeMarkWrite,
         Point::MarkWritten,
         Point::LogSynced,
@@ -238,13 +240,13 @@ async fn a_crash_while_joining_is_repaired_or_refused_with_advice() -> Result<()
         crashes.lose(SMALLEST, Loss::Nothing)?;
     }
 
-    // The first ballot after the loss begins the signer's file anew.
+    // The first ballot after the loss begins the signer's file anew, when the log is durable.
     let first = |point| Wish { point, role: None, passage: 1 };
-    crashes.crash(SMALLEST, first(Point::BeforeMarkWrite)).await?;
+    crashes.crash(SMALLEST, first(Point::LogSyncedFirst)).await?;
     crashes.lose(SMALLEST, Loss::Nothing)?;
     crashes.is_refused(SMALLEST, &["signer.mark is damaged in both slots", "remove it"]).await?;
     damage::remove(&crashes.cluster.home(SMALLEST).join("data/signer.mark"))?;
-    crashes.crash(SMALLEST, first(Point::MarkWritten)).await?;
+    crashes.crash(SMALLEST, first(Point::MarkWrittenLast)).await?;
     crashes.lose(SMALLEST, Loss::Nothing)?;
     crashes.start(SMALLEST)?;
     crashes.cluster.rejoins(SMALLEST, LIMIT).await?;

@@ -1,12 +1,13 @@
 //! The simulated disk of one node: log and mark in their real formats, and the final blocks, each with a durable part
-//! and a part that a crash may take or tear. Log and mark are synced together, as the node does it; a crash in between
-//! may leave either behind.
+//! and a part that a crash may take or tear. Log and mark are synced together or one before the other, as the node does
+//! it; a crash in between may leave either behind.
 
 use std::sync::Arc;
 
 use super::application::{Application, FinalBlock};
 use super::kinds::{Counts, FaultKind};
 use super::rng::Rng;
+use crate::durability::SyncOrder;
 use crate::mark::{SLOT_BYTES, SignerMark};
 use crate::recovery::{Recovered, recover};
 use crate::{Ballot, Hash, Phase, Record, Signature, ValidatorIndex, ValidatorSet, log};
@@ -35,11 +36,12 @@ pub(super) struct Disk {
     /// The file of the mark, if there is one: as written, and as synced.
     mark_file: Option<Vec<u8>>,
     durable_mark: Option<Vec<u8>>,
-    /// The log is synced before the mark is written: its validator is a quorum alone.
-    pub(super) log_first: bool,
+    /// Whether the log is synced before the mark is written.
+    pub(super) order: SyncOrder,
     /// What was signed and not synced yet.
     unsynced: Vec<Ballot>,
-    signed: bool,
+    /// The mark changed since the last sync.
+    changed: bool,
     /// A sync was begun and may have come half-way.
     syncing: bool,
     chain: Vec<Arc<FinalBlock>>,
@@ -67,9 +69,9 @@ impl Disk {
             mark: SignerMark::new(),
             mark_file: None,
             durable_mark: None,
-            log_first: false,
+            order: SyncOrder::new(false),
             unsynced: Vec::new(),
-            signed: false,
+            changed: false,
             syncing: false,
             chain: Vec::new(),
             durable_blocks: 0,
@@ -86,6 +88,7 @@ impl Disk {
         let segment = self.segment();
         let bytes = log::record(segment.number, segment.bytes.len() as u64, &record.encode());
         segment.bytes.extend(bytes);
+        self.order.appended(record);
     }
 
     /// Moves the mark; false when the ballot is not above it.
@@ -93,10 +96,17 @@ impl Disk {
         let allowed = self.mark.allows(&ballot);
         if allowed {
             self.mark.signed(ballot, signature);
+            self.order.signed(&ballot);
             self.unsynced.push(ballot);
-            self.signed = true;
+            self.changed = true;
         }
         allowed
+    }
+
+    /// The mark says from now on that it is lost; without one there is nothing to say.
+    pub(super) fn forget(&mut self) {
+        self.mark.lost = true;
+        self.changed |= self.mark_file.is_some();
     }
 
     fn write_mark(&mut self) {
@@ -112,11 +122,11 @@ impl Disk {
 
     /// Begins a sync; it is done with [`Self::synced`]. False when there is nothing to sync.
     pub(super) fn begin_sync(&mut self) -> bool {
-        self.syncing = self.signed;
-        if self.signed {
+        self.syncing = self.changed;
+        if self.changed {
             self.write_mark();
         }
-        self.signed
+        self.changed
     }
 
     pub(super) fn synced(&mut self) {
@@ -125,7 +135,8 @@ impl Disk {
         self.durable_mark.clone_from(&self.mark_file);
         self.mark.floor = self.mark.mark;
         self.unsynced.clear();
-        (self.signed, self.syncing) = (false, false);
+        self.order.synced();
+        (self.changed, self.syncing) = (false, false);
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -172,10 +183,10 @@ impl Disk {
     /// Power is lost: what was not synced is there, gone, torn or full of holes.
     pub(super) fn crash(&mut self, rng: &mut Rng, counts: &mut Counts) {
         let syncing = std::mem::take(&mut self.syncing);
-        self.signed = false;
+        self.changed = false;
         self.unsynced.clear();
         let log_kept = self.segments.iter_mut().map(|segment| tear(segment, rng, counts)).last().unwrap_or(true);
-        let mark_kept = if syncing && self.log_first && !log_kept {
+        let mark_kept = if syncing && self.order.log_first() && !log_kept {
             false
         } else if syncing {
             self.tear_mark(rng, counts)
@@ -298,8 +309,91 @@ fn tear(segment: &mut Segment, rng: &mut Rng, counts: &mut Counts) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sim::{Ledger, ideal_validators};
-    use crate::{Epoch, View, Vote};
+    use crate::sim::{Ledger, Signers, ideal_validators};
+    use crate::{Certificate, Epoch, View, Vote};
+
+    /// The driver of one validator of four, with what its state machine has it write.
+    struct Life<'a> {
+        disk: Disk,
+        rng: Rng,
+        set: &'a ValidatorSet,
+        signers: &'a Signers,
+    }
+
+    impl Life<'_> {
+        fn vote(&self, who: u16, phase: Phase, view: u64) -> Vote {
+            let block = if phase == Phase::ViewChange { Hash::ZERO } else { Hash([1; 32]) };
+            let (ballot, voter) = (Ballot { epoch: Epoch(0), view: View(view), phase, block }, ValidatorIndex(who));
+            let signature = self.signers.sign(voter, &ballot.sign_bytes(&Hash([7; 32])));
+            Vote { ballot, voter, signature, named: None }
+        }
+
+        fn sign_or_not(&mut self, phase: Phase, view: u64) {
+            let vote = self.vote(1, phase, view);
+            if self.rng.per_mille(600) && self.disk.sign(vote.ballot, vote.signature) {
+                self.disk.append(&Record::Vote(vote));
+            }
+        }
+
+        fn sync_or_not(&mut self) {
+            if self.rng.per_mille(500) && self.disk.begin_sync() {
+                self.disk.synced();
+            }
+        }
+
+        /// A certificate that leads out of a view, of the others' votes.
+        fn certify(&mut self, phase: Phase, view: u64) {
+            let votes = [0, 2, 3].map(|who| self.vote(who, phase, view));
+            let certificate = Certificate::form(self.set, votes[0].ballot, votes.iter());
+            self.disk.append(&Record::Certificate(certificate));
+        }
+
+        /// A view with its block, or one that is given up.
+        fn pass(&mut self, view: u64) {
+            self.sign_or_not(Phase::Prepare, view);
+            self.sync_or_not();
+            if self.rng.per_mille(500) {
+                self.certify(Phase::Prepare, view);
+                self.sign_or_not(Phase::Commit, view);
+            } else {
+                self.sign_or_not(Phase::ViewChange, view);
+                self.sync_or_not();
+                self.certify(Phase::ViewChange, view);
+            }
+            self.sync_or_not();
+        }
+    }
+
+    /// A validator stands in the view of its mark or beyond, and has the Commit or ViewChange that its mark forbids to sign
+    /// anew: otherwise it would be mute in a view that may need its vote.
+    #[test]
+    fn rule_d1_no_crash_leaves_a_mark_from_which_its_validator_cannot_go_on() {
+        let (set, signers) = ideal_validators(&[1, 1, 1, 1], 5);
+        let (mut behind, mut last) = (0, 0);
+        for seed in 0..4_000 {
+            let (disk, rng) = (Disk::new(Hash([7; 32])), Rng::new(seed));
+            let mut life = Life { disk, rng, set: &set, signers: &signers };
+            let views = life.rng.between(0, 8);
+            (1..=views).for_each(|view| life.pass(view));
+            life.sign_or_not(Phase::Prepare, views + 1);
+            life.disk.begin_sync();
+            life.disk.crash(&mut life.rng, &mut Counts::default());
+            let (recovered, records) = life.disk.open(ValidatorIndex(1), &set, &Ledger::new()).unwrap();
+            let (view, step) = recovered.mark;
+            let entered = records.iter().filter_map(|record| match record {
+                Record::Certificate(certificate) => Some(certificate.view.next()),
+                _ => None,
+            });
+            let stands = entered.max().unwrap_or(View(1));
+            assert!(view <= stands, "seed {seed}: it stands in view {stands} and has signed in {view}");
+            let own = |record: &Record| matches!(record, Record::Vote(vote) if vote.ballot.mark() == recovered.mark);
+            let kept = records.iter().any(own);
+            assert!(kept || step < Phase::Commit.step(), "seed {seed}: step {step} of view {view} is not in the log");
+            behind += u32::from(!kept && step == Phase::Prepare.step());
+            last += u32::from(step == Phase::Commit.step());
+        }
+        assert!(behind > 20 && last > 200, "{behind} logs were behind their marks, {last} marks at a last ballot");
+    }
 
     /// Whatever a crash does to what was being synced: the mark never goes back below what had been synced before.
     #[test]

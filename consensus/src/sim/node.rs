@@ -10,6 +10,7 @@ use super::ideal::Signers;
 use super::kinds::Counts;
 use super::rng::Rng;
 use crate::core::{Build, Config, Core, Divergence, Input, Memory0, Output, Standing, Timer, Timing};
+use crate::durability::SyncOrder;
 use crate::{
     Ballot, BlockInfo, Certificate, Evidence, Hash, Message, Phase, Proposal, Record, Signature, ValidatorIndex,
     ValidatorSet, View, Vote,
@@ -80,6 +81,8 @@ pub(super) struct Node {
     pub(super) accepted: bool,
     /// Transactions that it has heard of.
     pub(super) known: u64,
+    /// Its inputs share one sync until [`Self::flush`].
+    pub(super) gathers: bool,
     salt: u64,
     construction: Construction,
     held: Vec<Output>,
@@ -100,6 +103,7 @@ impl Node {
             sync_fails: false,
             accepted: false,
             known: 0,
+            gathers: false,
             salt,
             construction: Construction::default(),
             held: Vec::new(),
@@ -138,7 +142,7 @@ impl Node {
             core.step(Input::Restore(record));
         }
         self.core = Some(core);
-        self.disk.log_first = shared.set.is_quorum(u128::from(shared.set.weight(self.index).0));
+        self.disk.order = SyncOrder::new(shared.set.is_quorum(u128::from(shared.set.weight(self.index).0)));
         self.incarnation += 1;
         self.construction = Construction::default();
         Ok(())
@@ -155,6 +159,7 @@ impl Node {
         self.core = None;
         self.incarnation += 1;
         self.calm_down();
+        self.gathers = false;
         self.held.clear();
         self.disk.crash(rng, counts);
     }
@@ -170,7 +175,8 @@ impl Node {
         }
     }
 
-    /// One input and all that follows from it, then the sync, then what leaves.
+    /// One input and all that follows from it, then the sync, then what leaves; while inputs are gathered these two wait for
+    /// [`Self::flush`].
     pub(super) fn process(&mut self, input: Input, shared: &Shared, now_ms: u64, effects: &mut Vec<Effect>) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -182,19 +188,30 @@ impl Node {
                 self.carry_out(output, shared, now_ms, &mut inputs, effects);
             }
         }
+        if !self.gathers {
+            self.flush(effects);
+        }
+    }
+
+    /// The sync, then what leaves. False: it crashed meanwhile.
+    pub(super) fn flush(&mut self, effects: &mut Vec<Effect>) -> bool {
+        self.gathers = false;
         #[cfg(test)]
         if crate::planted::is(crate::planted::Bug::VoteBeforeSync) {
             self.release_all(effects);
         }
         if self.disk.begin_sync() {
             if self.crashes_now() || self.crash_in_sync || self.sync_fails {
-                return effects.push(Effect::Crashed);
+                effects.push(Effect::Crashed);
+                return false;
             }
             self.disk.synced();
         }
-        if self.release_all(effects) && self.disk.is_full() {
-            self.rotate(effects);
+        let released = self.release_all(effects);
+        if released && self.disk.is_full() {
+            return self.rotate(effects);
         }
+        released
     }
 
     /// Lets out what waited for the sync. False: it crashed meanwhile.
@@ -209,13 +226,16 @@ impl Node {
         true
     }
 
-    fn rotate(&mut self, effects: &mut Vec<Effect>) {
-        let Some(core) = &self.core else { return };
+    /// False: it crashed meanwhile.
+    fn rotate(&mut self, effects: &mut Vec<Effect>) -> bool {
+        let Some(core) = &self.core else { return true };
         self.disk.begin_rotation(&core.snapshot());
         if self.crashes_now() || self.crash_in_rotation {
-            return effects.push(Effect::Crashed);
+            effects.push(Effect::Crashed);
+            return false;
         }
         self.disk.end_rotation();
+        true
     }
 
     fn carry_out(
@@ -256,6 +276,7 @@ impl Node {
             }
             Output::Validate(proposal, certified) => effects.push(Effect::Validate(proposal, certified)),
             Output::Diverged(divergence) => effects.push(Effect::Diverged(divergence)),
+            Output::Forgotten => self.disk.forget(),
             leaving => self.held.push(leaving),
         }
     }
@@ -318,6 +339,10 @@ impl Node {
         now_ms: u64,
         effects: &mut Vec<Effect>,
     ) {
+        // What consensus made final comes first.
+        if self.gathers && !self.flush(effects) {
+            return;
+        }
         let head = self.head();
         let above = blocks.iter().skip_while(|block| block.info.height <= head.height);
         let mut before = head;

@@ -37,6 +37,9 @@ const BYZANTINE_TICK_MS: u64 = 50;
 const EVENTS: u64 = 200_000;
 const EVENTS_PER_PAIR: u64 = 300;
 
+/// Longest time for which inputs are gathered, in microseconds.
+const GATHERING_US: u64 = 10_000;
+
 /// Longest time of a build or a verdict, in microseconds.
 const WORK_US: u64 = 3_000;
 
@@ -48,6 +51,7 @@ pub(super) enum Event {
     Look,
     Validated(Box<Proposal>, bool),
     Built(Build),
+    Flush,
     Transactions(u64),
     SyncTick,
     ByzantineTick,
@@ -250,6 +254,9 @@ impl<'a> World<'a> {
 
     /// An event of one node.
     fn step(&mut self, node: usize, event: Event) {
+        if !matches!(event, Event::Flush | Event::Blocks(_)) {
+            self.gather(node);
+        }
         let (now, mut effects) = (self.machines[node].clock_ms(self.now), Vec::new());
         if let Event::Deliver { from, sender, connection, message } = event {
             return self.deliver(node, from, (sender, connection), &message);
@@ -269,6 +276,9 @@ impl<'a> World<'a> {
                 let possible = !self.machines[node].cannot_build;
                 here.built(&build, possible, shared, now, &mut effects);
             }
+            Event::Flush => {
+                here.flush(&mut effects);
+            }
             Event::Transactions(known) => {
                 here.known = here.known.max(known);
                 here.application.learn(known);
@@ -285,6 +295,16 @@ impl<'a> World<'a> {
             _ => {}
         }
         self.apply(node, effects);
+    }
+
+    /// While a sync lasts, what comes is gathered, and shares the next one.
+    fn gather(&mut self, node: usize) {
+        let gathered = self.scenario.gathered;
+        if gathered > 0 && !self.nodes[node].gathers && self.rng.per_mille(gathered) {
+            self.nodes[node].gathers = true;
+            let after = self.rng.below(GATHERING_US);
+            self.push(after, node, Event::Flush);
+        }
     }
 
     fn deliver(&mut self, node: usize, from: ValidatorIndex, (sender, connection): (usize, u32), message: &Message) {

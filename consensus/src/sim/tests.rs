@@ -305,3 +305,25 @@ fn a_validator_that_is_a_quorum_alone_loses_no_block_of_its_own() {
     let stakes = Stakes::Given(vec![81, 30, 7, 2]);
     play(&Scenario { stakes, faults, recovery_ms: 20_000, recovery_views: 20, ..Scenario::calm() }, 0..100);
 }
+
+/// Inputs that share a sync (a verdict and the end of the view's timer, a certificate and what is signed in the view to
+/// which it leads) must not leave a mark behind whose votes the log has lost: with as many validators as a quorum needs,
+/// one that is mute in its view halts the network for ever.
+#[test]
+fn power_lost_in_a_shared_sync_leaves_nobody_mute() {
+    for weights in [vec![1, 1, 1], vec![1, 1, 1, 1]] {
+        let random = vec![
+            (FaultKind::CrashInSync, 10),
+            (FaultKind::CrashAtStep, 4),
+            (FaultKind::Blackout, 1),
+            (FaultKind::ApplicationSlow, 4),
+            (FaultKind::SlowValidator, 3),
+        ];
+        let faults = Faults { for_ms: 15_000, random, dead_third: weights.len() > 3, ..Faults::default() };
+        let (stakes, links) = (Stakes::Given(weights), Links::LOSSY);
+        let limits = Scenario { recovery_ms: 60_000, recovery_views: 30, ..Scenario::calm() };
+        let reports = play(&Scenario { stakes, links, faults, gathered: 500, ..limits }, 0..60);
+        let of = |kind: FaultKind| sum(&reports, |report| report.faults.of(kind.name()));
+        assert!(of(FaultKind::LogBehind) > 0 && of(FaultKind::CrashInSync) > 100);
+    }
+}

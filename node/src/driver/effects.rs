@@ -63,6 +63,7 @@ impl Driver {
             }
             Output::Build(build) => self.plan_construction(build),
             Output::Validate(proposal, certified) => self.validate(proposal, certified),
+            Output::Forgotten => self.durable.forget(),
             Output::Diverged(divergence) => return Err(divergence.into()),
             leaving => self.held.push(leaving),
         }

@@ -33,7 +33,7 @@ struct Kept {
     certificates: usize,
     blocks: usize,
     block_bytes: usize,
-    /// Offences, reports, questions, answers, last votes: what is kept by validator.
+    /// Offences, reports, questions, answers, looks ahead, last votes: what is kept by validator.
     by_validator: usize,
 }
 
@@ -50,7 +50,8 @@ fn kept(core: &Core) -> Kept {
         }
     }
     let latest = core.latest.iter().flatten().count();
-    kept.by_validator = core.accused.len() + core.memory.reports() + core.asked.len() + core.answered.len() + latest;
+    let by_round = core.asked.len() + core.answered.len() + core.ahead.len();
+    kept.by_validator = core.accused.len() + core.memory.reports() + by_round + latest;
     kept
 }
 
@@ -63,7 +64,7 @@ fn limit(core: &Core, certified_views: usize) -> Kept {
         certificates: 3 * certified_views,
         blocks: 2 * WINDOW,
         block_bytes: 2 * WINDOW * (MAX_MESSAGE_BYTES + 2048),
-        by_validator: validators * (WINDOW + 4),
+        by_validator: validators * (WINDOW + 5),
     }
 }
 

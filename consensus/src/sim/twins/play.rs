@@ -293,7 +293,7 @@ impl World {
             }
             Output::SetTimer(Timer::View(_), _) => self.instances[at].timer = true,
             // Nothing is ever lost, and the plan says when things are said again.
-            Output::Persist(_) | Output::SetTimer(Timer::Retransmit(_), _) => {}
+            Output::Persist(_) | Output::SetTimer(Timer::Retransmit(_), _) | Output::Forgotten => {}
             Output::Broadcast(message) => self.send(setup, at, None, message),
             Output::Send(to, message) => self.send(setup, at, Some(to), message),
             Output::Final(blocks) => self.make_final(setup, at, &blocks),

@@ -67,6 +67,11 @@ impl Logs {
     /// The mark in words; `None`: there is none.
     pub(super) fn describe_mark(&self) -> Option<String> {
         let mark = self.mark.as_ref()?;
+        if mark.lost {
+            return Some(
+                "lost: others showed votes that it does not know; the node abstains until that is safe".to_string(),
+            );
+        }
         if mark.mark == (View(0), 0) {
             return Some("has signed nothing yet".to_string());
         }
