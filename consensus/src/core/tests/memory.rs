@@ -2,7 +2,11 @@
 
 use super::bench::{Bench, entered, signs};
 use crate::core::{Input, Memory0, Output, Standing};
-use crate::{Certificate, Epoch, Height, Message, Phase, Status, View, Vote};
+use crate::log::Replay;
+use crate::mark::SignerMark;
+use crate::recovery::recover;
+use crate::testing::GENESIS;
+use crate::{Certificate, Epoch, Height, Message, Phase, Status, ValidatorIndex, View, Vote};
 
 use Phase::{Commit, Prepare, Propose, ViewChange};
 
@@ -144,6 +148,41 @@ fn rule_m3_votes_of_ours_that_we_do_not_remember_make_us_abstain() {
             assert_eq!(abstains, old, "mark {view} {step}, {phase:?} {voted}, told before: {before}");
         }
     }
+}
+
+/// Whoever showed the forgotten vote may have forgotten it as well when the validator is started again.
+#[test]
+fn rule_m3_the_warning_outlives_a_restart() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    let forgotten = bench.net.vote(3, Prepare, 4, 9);
+    let told = |outputs: &[Output]| outputs.contains(&Output::Forgotten);
+    assert!(told(&bench.hear(0, None, Some(forgotten.clone()))));
+    assert!(!told(&bench.hear(1, None, Some(forgotten))), "once");
+
+    // The signer writes it down, and is read again.
+    let ballot = crate::testing::Network::ballot(Prepare, 1, 1);
+    let mut mark = SignerMark::new();
+    mark.signed(ballot, bench.net.sign(3, &ballot));
+    mark.lost = true;
+    let (_, slot) = mark.next_slot(&GENESIS);
+    let found = SignerMark::read(&slot, &GENESIS).unwrap();
+    let recovered = recover(Some(&found), &Replay::default(), &bench.log, ValidatorIndex(3), &bench.net.set).unwrap();
+    assert_eq!(recovered.memory, LOST);
+    bench.restart(recovered.memory);
+    bench.hear_all(None);
+    assert!(matches!(bench.core.standing(), Standing::Abstaining(_)), "{:?}", bench.core.standing());
+}
+
+#[test]
+fn rule_m3_a_second_warning_is_written_down_like_the_first() {
+    let mut bench = Bench::new(3);
+    let (first, second) = (bench.net.vote(3, Prepare, 4, 9), bench.net.vote(3, Prepare, 40, 9));
+    let told = |outputs: &[Output]| outputs.contains(&Output::Forgotten);
+    assert!(told(&bench.hear(0, None, Some(first))));
+    bench.skipped(9);
+    assert_eq!(bench.core.standing(), Standing::Active, "it has voted again, so that its mark counts again");
+    assert!(told(&bench.hear(0, None, Some(second))));
 }
 
 #[test]

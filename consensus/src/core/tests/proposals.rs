@@ -2,8 +2,8 @@
 
 use super::bench::{Bench, diverged, evidence, fetches, genesis, signs, validates};
 use crate::core::{Input, Output, VIEWS_AHEAD};
-use crate::testing::{GENESIS, Network, block_hash};
-use crate::{BlockInfo, Epoch, Hash, Height, Message, Phase, Proposal, Signature, ValidatorIndex, View};
+use crate::testing::{GENESIS, Network, VERIFICATIONS, block_hash};
+use crate::{BlockInfo, Certificate, Epoch, Hash, Height, Message, Phase, Proposal, Signature, ValidatorIndex, View};
 
 /// The block of view 1, prepared by the others and held.
 fn with_first_block(me: u16) -> Bench {
@@ -115,6 +115,71 @@ fn rule_p2_the_first_of_a_view_and_the_second_is_evidence() {
     assert!(validates(&outputs).is_empty());
     assert_eq!(evidence(&outputs)[0].validator(), ValidatorIndex(0));
     assert!(bench.block(1, 1, (0, 0)).is_empty(), "the same again is nothing");
+}
+
+/// A leader may sign one proposal and send it without end, with certificates that cost the others something.
+#[test]
+fn rule_p2_a_proposal_that_comes_again_is_not_verified_again() {
+    type Spoil = fn(&mut Proposal, &Network);
+    let invented: Spoil = |proposal, net| {
+        // Of view 99, and said to be of others: the first signature does not verify.
+        let skip = net.skip(99, &[0, 1, 2]);
+        proposal.skipped = (3..19).map(|view| Certificate { view: View(view), ..skip.clone() }).collect();
+    };
+    let bad_parent: Spoil = |proposal, net| {
+        let commits = net.certificate(Phase::Commit, 1, 1, &[0, 1, 2]);
+        let parent = Certificate { phase: Phase::Prepare, ..commits };
+        (proposal.block.parent_certificate, proposal.parent) = (parent.hash(), Some(parent));
+    };
+    // (what is sent, verifications: the leader's, the parent's signers', and then)
+    let table: [(&str, Spoil, u64); 3] = [
+        ("as it should be", |_, _| {}, 1 + 3),
+        ("sixteen invented certificates, of which the first is enough", invented, 1 + 3 + 1),
+        ("a parent's certificate that does not hold", bad_parent, 1 + 1),
+    ];
+    for (what, spoil, expected) in table {
+        let mut bench = with_first_block(3);
+        let mut proposal = bench.net.proposal(2, 2, (1, 1), vec![]);
+        spoil(&mut proposal, &bench.net);
+        let before = VERIFICATIONS.get();
+        bench.propose(proposal.clone());
+        assert_eq!(VERIFICATIONS.get() - before, expected, "{what}");
+        for from in (0..3).cycle().take(100) {
+            bench.message(from, Message::Propose(proposal.clone()));
+        }
+        assert_eq!(VERIFICATIONS.get() - before, expected, "{what}, a hundred times");
+    }
+}
+
+#[test]
+fn rule_p2_of_a_leader_that_contradicted_itself_only_the_certified_block_is_verified() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    assert_eq!(evidence(&bench.block(1, 2, (0, 0))).len(), 1);
+    let before = VERIFICATIONS.get();
+    for block in 2..100 {
+        assert!(bench.block(1, block, (0, 0)).is_empty());
+    }
+    assert_eq!(VERIFICATIONS.get(), before);
+    bench.prepared(1, 2);
+    assert_eq!(validates(&bench.block(1, 2, (0, 0))), [2]);
+}
+
+#[test]
+fn rule_p2_beyond_the_window_one_proposal_of_each_sender_is_verified_in_a_round() {
+    let mut bench = Bench::new(3);
+    let far: Vec<Proposal> = (50..150).map(|view| bench.net.proposal(view, 1, (0, 0), vec![])).collect();
+    let before = VERIFICATIONS.get();
+    for round in 1..=3 {
+        // Also in the name of one who is no validator.
+        for from in [0, 1, 4] {
+            for proposal in &far {
+                bench.message(from, Message::Propose(proposal.clone()));
+            }
+        }
+        assert_eq!(VERIFICATIONS.get() - before, 2 * round);
+        bench.round();
+    }
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Rule D: durability.
 
 use super::bench::{Bench, Step, broadcasts, builds, fetches, finals, signs};
-use crate::core::{Input, Memory0, Output};
+use crate::core::{Input, Memory0, Output, Standing};
 use crate::testing::{GENESIS, read_block};
-use crate::{Message, Phase, Record, View, Vote};
+use crate::{Height, Message, Phase, Record, View, Vote};
 
 use Phase::{Commit, Prepare, ViewChange};
 
@@ -249,4 +249,65 @@ fn rule_d3_the_certified_block_stands_and_not_another_of_its_view() {
     bench.hear_all(None);
     assert_eq!(fetches(&bench.round()).len(), 1, "it is asked for");
     assert_eq!(signs(&bench.block(1, 2, (0, 0))), [(Commit, 1, 2)]);
+}
+
+/// The mark of a log: that of the last ballot in it, of a validator that leads each view.
+fn mark_of(log: &[Record]) -> Memory0 {
+    let marks = log.iter().filter_map(|record| match record {
+        Record::Vote(vote) => Some(vote.ballot.mark()),
+        Record::Proposal(proposal) => Some(proposal.ballot().mark()),
+        Record::Certificate(_) => None,
+    });
+    let (view, step) = marks.max().unwrap();
+    Memory0::Mark(view, step)
+}
+
+/// Nobody sends a validator that is a quorum alone the vote that would make the certificate of its own.
+#[test]
+fn rule_c3_restored_votes_that_are_a_quorum_make_their_certificate() {
+    let mut bench = Bench::stopped(&[1], 0, |_| {});
+    bench.give(Input::Start);
+    bench.work();
+    bench.timeout();
+    let [Record::Vote(vote), Record::Certificate(_)] = &bench.log[..] else { panic!("{:?}", bench.log) };
+    assert_eq!(vote.ballot.phase, ViewChange);
+    // The crash came between the two.
+    bench.log.pop();
+    bench.restart(Memory0::Mark(View(1), 2));
+    assert_eq!((bench.core.view(), bench.core.standing()), (View(2), Standing::Active));
+    assert!(matches!(&bench.log[..], [_, Record::Certificate(skipped)] if skipped.view == View(1)), "it is logged");
+}
+
+#[test]
+fn rule_c3_a_quorum_alone_finishes_its_block_wherever_its_log_ends() {
+    let mut bench = Bench::stopped(&[1], 0, |_| {});
+    bench.give(Input::Start);
+    lead(&mut bench);
+    assert_eq!(
+        (bench.log.len(), bench.core.final_height()),
+        (5, Height(1)),
+        "block, Prepare, Commit, a certificate of each"
+    );
+    for records in 1..=bench.log.len() {
+        let mut again = Bench::stopped(&[1], 0, |_| {});
+        again.log = bench.log[..records].to_vec();
+        again.restart(mark_of(&again.log));
+        assert_eq!(again.core.final_height(), Height(1), "{records} records");
+        assert_eq!(again.core.view(), View(2), "{records} records");
+    }
+}
+
+/// Power was lost while log and mark were synced together: the signer's file alone has the vote, which never left.
+#[test]
+fn rule_d3_a_prepare_whose_block_the_log_has_lost_is_not_said_again() {
+    let mut bench = Bench::new(3);
+    bench.block(1, 1, (0, 0));
+    bench.log.retain(|record| matches!(record, Record::Vote(_)));
+    bench.restart(Memory0::Mark(View(1), 1));
+    bench.hear_all(None);
+    bench.work();
+    let said = bench.round();
+    assert!(!broadcasts(&said).iter().any(|message| matches!(message, Message::Vote(_))), "{said:?}");
+    assert_eq!(signs(&bench.block(1, 2, (0, 0))), [], "nor is another one signed");
+    assert_eq!(signs(&bench.timeout()), [(ViewChange, 1, 0)], "the view can be given up");
 }
