@@ -261,6 +261,25 @@ async fn a_crash_while_joining_is_repaired_or_refused_with_advice() -> Result<()
     crashes.finish().await
 }
 
+/// Nobody else has the votes of a validator that is a quorum alone: wherever its log ends, it makes of them what they are.
+/// Its views are so short that some are given up before a block is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_alone_goes_on_from_each_record_of_its_log() -> Result<()> {
+    let plan = Plan::validators(&[1]).consensus("minBlockInterval", "1ms").consensus("viewTimeout", "1ms");
+    let mut cluster = Cluster::launch(plan.consensus("emptyBlockInterval", "20ms")).await?;
+    cluster.reaches(0, 3, LIMIT).await?;
+    cluster.kill(0)?;
+    for passage in 1..=12 {
+        let wish = Wish { point: Point::RecordAppended, role: None, passage };
+        cluster.start_in(0, &[(CRASH_AT, wish.to_string().as_str())])?;
+        let status = cluster.ends(0, LIMIT).await.with_context(|| wish.to_string())?;
+        ensure!(status.signal() == Some(Signal::KILL.as_raw()), "{wish}: ended with {status}");
+    }
+    cluster.start_and_wait(0).await?;
+    cluster.goes_on(0, 3, LIMIT).await?;
+    cluster.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_point_that_does_not_exist_is_refused_with_the_names_of_all() -> Result<()> {
     let mut cluster = Cluster::create(Plan::validators(&[1])).await?;

@@ -1,5 +1,5 @@
 //! A validator that floods the others with everything that it can sign and much that it cannot: votes for views near
-//! and far, huge proposals, transactions, questions, garbage; and that reads nothing of what they answer. It holds the
+//! and far, huge proposals, small ones with certificates that do not hold, transactions, questions, garbage; and that reads nothing of what they answer. It holds the
 //! keys of the least of four validators and speaks the nodes' own protocol. The others' memory stays below a limit,
 //! their blocks keep their pace, and none of their own views fails for want of votes.
 
@@ -16,13 +16,13 @@ use alloy::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use assent::network::{
-    self, CONSENSUS_MAX, Channel, Hello, Multiaddr, NetworkConfig, NetworkEvents, NetworkHandle, PeerEvent, PeerSpec,
-    Timing,
+    self, CONSENSUS_MAX, CONSENSUS_SMALL_MAX, Channel, Hello, Multiaddr, NetworkConfig, NetworkEvents, NetworkHandle,
+    PeerEvent, PeerSpec, Timing,
 };
 use assent_chain::Seal;
 use assent_consensus::{
-    Ballot, BlockInfo, Certificate, Epoch, Fetch, Hash, Height, Message, Phase, Proposal, PublicKey, Status,
-    ValidatorIndex, ValidatorSet, View, Vote, sha256,
+    Ballot, BlockInfo, Certificate, Epoch, Fetch, Hash, Height, MAX_CARRIED, Message, Phase, Proposal, PublicKey,
+    Status, ValidatorIndex, ValidatorSet, View, Vote, sha256,
 };
 use assent_genesis::{Genesis, SecretKey};
 use assent_tests::{
@@ -64,6 +64,10 @@ const QUIET: u64 = 60;
 const FAR_VOTES: usize = 100;
 /// Questions and statuses, each tick.
 const QUESTIONS: usize = 10;
+/// Small proposals of a view far ahead, each tick: a thousand a second, in the lane of the votes.
+const SMALL_PROPOSALS: usize = 40;
+/// A view of the future that the flooder leads is among so many from this one on.
+const FAR_AHEAD: std::ops::Range<u64> = 1_000_000..1_000_100;
 /// A huge proposal is sent each fifth tick: ten megabytes a second to each node.
 const HUGE_EVERY: usize = 5;
 /// Bytes of input of the transactions in a huge proposal, and how many there are: two megabytes, as many as genesis
@@ -86,6 +90,8 @@ struct Flooder {
     huge: Vec<Bytes>,
     /// Its proposals, one a view: it does not contradict itself.
     proposals: BTreeMap<u64, Frame>,
+    /// A proposal of a view far ahead, upon a final block, with certificates that it invented.
+    small: Option<Frame>,
 }
 
 impl Flooder {
@@ -117,8 +123,8 @@ impl Flooder {
         let genesis = Hash(genesis.hash().0);
         let far = far_votes(&set, &genesis, &key);
         let (transactions, huge) = (poor_transfers()?, huge_transactions()?);
-        let proposals = BTreeMap::new();
-        Ok(Self { set, genesis, key, network, events, peers: honest, far, transactions, huge, proposals })
+        let (proposals, small) = (BTreeMap::new(), None);
+        Ok(Self { set, genesis, key, network, events, peers: honest, far, transactions, huge, proposals, small })
     }
 
     fn send(&self, channel: Channel, frame: &Frame) {
@@ -137,6 +143,9 @@ impl Flooder {
         }
         for at in 0..FAR_VOTES {
             self.send(Channel::Consensus, &self.far[(number * FAR_VOTES + at) % self.far.len()]);
+        }
+        for frame in self.small.iter().cycle().take(SMALL_PROPOSALS) {
+            self.send(Channel::Consensus, frame);
         }
         for question in 0..QUESTIONS as u64 {
             let fetch = Fetch { epoch: Epoch(0), from: View(view.saturating_sub(question)), to: View(u64::MAX) };
@@ -160,14 +169,42 @@ impl Flooder {
         let led = next.filter(|view| self.set.leader(View(*view)) == ValidatorIndex(FLOODER));
         let new: Vec<u64> = led.filter(|view| !self.proposals.contains_key(view)).collect();
         for view in new {
-            let proposal = self.proposal(view, number, certificate)?;
+            let proposal = self.proposal(view, number, certificate, &self.huge)?;
             self.proposals.insert(view, Message::Propose(proposal).encode().into());
+        }
+        if self.small.is_none() {
+            let mut views = FAR_AHEAD;
+            let led = views.find(|view| self.set.leader(View(*view)) == ValidatorIndex(FLOODER));
+            let mut proposal = self.proposal(led.context("it leads no view")?, number, certificate, &[])?;
+            let invented = FAR_AHEAD.take(MAX_CARRIED).map(|view| self.invented(view));
+            proposal.skipped = invented.collect::<Result<_>>()?;
+            let frame: Frame = Message::Propose(proposal).encode().into();
+            ensure!(frame.len() <= CONSENSUS_SMALL_MAX, "{} bytes do not pass for a vote", frame.len());
+            self.small = Some(frame);
         }
         Ok(())
     }
 
-    /// A block that can be read, that its leader signed, and that is as large as may be; executing it fails.
-    fn proposal(&self, view: u64, number: u64, certificate: &Certificate) -> Result<Proposal> {
+    /// A view-change certificate of three, of whom only the flooder has signed.
+    fn invented(&self, view: u64) -> Result<Certificate> {
+        let ballot = Ballot { epoch: Epoch(0), view: View(view), phase: Phase::ViewChange, block: Hash::ZERO };
+        let own = self.key.sign(&ballot.sign_bytes(&self.genesis)).0;
+        let fields: [&[u8]; 8] = [
+            &[Phase::ViewChange as u8],
+            &0u64.to_be_bytes(),
+            &view.to_be_bytes(),
+            &Hash::ZERO.0,
+            &4u16.to_be_bytes(),
+            // Validators 0, 1 and 3; no named block, and three that name none.
+            &[0b1011],
+            &[0; 2 + 3 * 2],
+            &[[7; 64], [7; 64], own].concat(),
+        ];
+        Ok(Certificate::decode(&fields.concat(), self.set.len())?)
+    }
+
+    /// A block that can be read and that its leader signed; executing it fails.
+    fn proposal(&self, view: u64, number: u64, certificate: &Certificate, transactions: &[Bytes]) -> Result<Proposal> {
         let seal = Seal {
             epoch: 0,
             view,
@@ -177,7 +214,7 @@ impl Flooder {
             validator_set: B256::from(self.set.hash().0),
             evidence: Vec::new(),
         };
-        let envelopes = self.huge.iter().map(|raw| TxEnvelope::decode_2718(&mut &raw[..]));
+        let envelopes = transactions.iter().map(|raw| TxEnvelope::decode_2718(&mut &raw[..]));
         let header = Header {
             parent_hash: B256::from(certificate.block.0),
             number: number + 1,
@@ -186,7 +223,7 @@ impl Flooder {
             ..Header::default()
         };
         let mut fields = alloy_rlp::encode(&header);
-        fields.extend(alloy_rlp::encode(&self.huge));
+        fields.extend(alloy_rlp::encode(transactions));
         fields.extend(seal.encoded());
         let mut payload = Vec::with_capacity(fields.len() + 8);
         alloy_rlp::Header { list: true, payload_length: fields.len() }.encode(&mut payload);
@@ -368,6 +405,7 @@ async fn reliability_13_a_flooding_validator_costs_the_others_neither_memory_nor
     let to = flood(&mut flooder, nodes[0], &electorate).await?;
     let flooded = seals(nodes[0], from..=to).await?;
     ensure!(flooder.proposals.len() > 3, "no huge block was proposed");
+    ensure!(flooder.small.is_some(), "no small block was proposed");
     flooder.send_garbage().await?;
     // Blocks go on when it has been sent away.
     cluster.reaches(0, to + 10, LIMIT).await?;

@@ -3,7 +3,7 @@
 use super::bench::{Bench, diverged, evidence, fetches, genesis, signs, validates};
 use crate::core::{Input, Output, VIEWS_AHEAD};
 use crate::testing::{GENESIS, Network, VERIFICATIONS, block_hash};
-use crate::{BlockInfo, Certificate, Epoch, Hash, Height, Message, Phase, Proposal, Signature, ValidatorIndex, View};
+use crate::{BlockInfo, Epoch, Hash, Height, Message, Phase, Proposal, Signature, ValidatorIndex, View};
 
 /// The block of view 1, prepared by the others and held.
 fn with_first_block(me: u16) -> Bench {
@@ -124,11 +124,12 @@ fn rule_p2_a_proposal_that_comes_again_is_not_verified_again() {
     let invented: Spoil = |proposal, net| {
         // Of view 99, and said to be of others: the first signature does not verify.
         let skip = net.skip(99, &[0, 1, 2]);
-        proposal.skipped = (3..19).map(|view| Certificate { view: View(view), ..skip.clone() }).collect();
+        proposal.skipped = vec![skip; 16];
+        (3..).zip(&mut proposal.skipped).for_each(|(view, skip)| skip.view = View(view));
     };
     let bad_parent: Spoil = |proposal, net| {
-        let commits = net.certificate(Phase::Commit, 1, 1, &[0, 1, 2]);
-        let parent = Certificate { phase: Phase::Prepare, ..commits };
+        let mut parent = net.certificate(Phase::Commit, 1, 1, &[0, 1, 2]);
+        parent.phase = Phase::Prepare;
         (proposal.block.parent_certificate, proposal.parent) = (parent.hash(), Some(parent));
     };
     // (what is sent, verifications: the leader's, the parent's signers', and then)
