@@ -1,8 +1,9 @@
 //! Where calls run that block: executions, searches, and reads of more than one thing.
 //!
-//! They run on the runtime's blocking threads, a bounded number at a time, so that they take
-//! neither the asynchronous threads that answer cheap calls nor the blocking threads that
-//! consensus needs. A bounded number more may wait; further ones are refused at once.
+//! They run on the blocking threads of the server's runtime, a bounded number at a time, so that
+//! they do not take the asynchronous threads that answer cheap calls. A bounded number more may
+//! wait; further ones are refused at once. That none of them keeps consensus from a processor is
+//! seen to in `threads`.
 
 use std::sync::Arc;
 

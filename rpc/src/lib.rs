@@ -27,6 +27,7 @@ mod params;
 mod rate_limit;
 mod server;
 mod status;
+mod threads;
 mod trace;
 mod traces;
 mod txpool;
