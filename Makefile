@@ -33,9 +33,11 @@ lint: need ## Check formatting, clippy, documentation and the line of dependenci
 docs: need ## Write docs/rpc.md from the data beside the methods
 	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent-rpc --lib openrpc
 
-bench: need ## Measure a network of four validators on this machine and write docs/benchmarks.md
+bench: need ## Measure networks on this machine, and reads beside anvil, and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins
-	@exec "$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
+	@"$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
+	@ASSENT_TOOLS="$${ASSENT_TOOLS:-$$(scripts/tools)}"; [ -z "$$ASSENT_TOOLS" ] || export ASSENT_TOOLS; \
+		exec "$(TARGET_DIR)/debug/reads" --output docs/benchmarks.md
 
 planted: need ## Plant known bugs, see which harness finds them, and write docs/planted-bugs.md
 	@scripts/planted

@@ -10,6 +10,7 @@
 //! mark has its slots.
 
 pub mod accounts;
+pub mod anvil;
 pub mod binary;
 pub mod cast;
 pub mod checks;
