@@ -158,7 +158,8 @@ fn kinds(answer: &[u8]) -> Result<Vec<String>> {
         ensure!(calls.iter().any(|call| begin.contains(call)), "a long answer begins with {begin}");
         return Ok(vec!["ok".to_owned()]);
     }
-    match serde_json::from_slice(answer).with_context(|| String::from_utf8_lossy(answer).into_owned())? {
+    let answer: Value = serde_json::from_slice(answer).with_context(|| String::from_utf8_lossy(answer).into_owned())?;
+    match answer {
         Value::Array(answers) => answers.iter().map(kind).collect(),
         one => Ok(vec![kind(&one)?]),
     }
@@ -177,7 +178,7 @@ fn kind(answer: &Value) -> Result<String> {
         Some(-32602) => bounded && begins(&["block range is too large", "query takes too long", "query returns more"]),
         Some(-32005) => begins(&["the node is busy"]),
         Some(-32002) => begins(&["request timed out"]),
-        Some(-32000) => begins(&["execution timeout", "trace is too large"]),
+        Some(-32000) => begins(&["execution timeout", "the trace takes more than"]),
         // An answer that is too long, alone or of a batch.
         Some(-32008 | -32011) => true,
         _ => false,
