@@ -7,7 +7,7 @@ import { fails, same } from '../../checks.mjs'
 const { ethers, ignition, provider, networkName } = await network.create()
 same('the network', networkName, 'assent')
 const signers = await ethers.getSigners()
-const [, , , , , , , wallet] = signers
+const wallet = signers[7]
 same('an account for each key', signers.length, process.env.PRIVATE_KEYS.split(',').length)
 
 const tally = await ethers.deployContract('Tally', [5], wallet)
@@ -33,7 +33,7 @@ for (const [type, fees] of [{ gasPrice: 0 }, { gasPrice: 0, accessList: [] }, { 
 }
 same('a gas estimate', await provider.request({ method: 'eth_estimateGas', params: [{ from: wallet.address, to: ethers.ZeroAddress }] }), '0x5208')
 
-const deployed = await ignition.deploy(tallyModule, { deploymentId: 'script', parameters: { Tally: { start: 100n } }, defaultSender: wallet.address })
+const deployed = await ignition.deploy(tallyModule, { deploymentId: 'script', parameters: { Tally: { start: 100n } }, defaultSender: signers[8].address })
 same('Ignition from a script', await deployed.tally.total(), 107n)
 
 const addresses = JSON.parse(readFileSync(new URL(`../ignition/deployments/chain-${(await ethers.provider.getNetwork()).chainId}/deployed_addresses.json`, import.meta.url)))
