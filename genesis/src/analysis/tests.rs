@@ -62,7 +62,7 @@ fn minimal(count: usize, can: &dyn Fn(usize) -> bool) -> Vec<usize> {
 }
 
 fn mask_of(coalition: &Coalition) -> usize {
-    coalition.members.iter().map(|name| 1 << name[1..].parse::<usize>().unwrap()).sum()
+    coalition.members.iter().map(|name| 1_usize << name[1..].parse::<usize>().unwrap()).sum()
 }
 
 fn check_coalitions(weights: &[u64], got: &Coalitions, can: &dyn Fn(usize) -> bool) {
@@ -196,8 +196,9 @@ fn the_usual_four_validators() {
         coalitions.smallest.iter().map(|coalition| coalition.members.concat()).collect()
     };
     assert_eq!(names(&analysis.halting), ["A", "BC", "BD"]);
-    // A alone would need two camps of 27 to 33 of the others: B, and C with D.
-    assert_eq!(names(&analysis.breaking), ["A", "BC"]);
+    // A is a quorum with B, and with C and D. Without A there is no quorum at all.
+    assert_eq!(names(&analysis.breaking), ["A"]);
+    assert!(analysis.halting.complete && analysis.breaking.complete);
     assert_eq!((analysis.halting.least_weight, analysis.breaking.least_weight), (34, 34));
     assert_eq!(analysis.failures.best_case_members, ["D", "C"]);
     let expected =
