@@ -12,7 +12,7 @@ use assent_genesis::{
 };
 use clap::{Args, Subcommand};
 
-use super::{UsageError, print, table};
+use super::print;
 
 #[derive(Debug, Args)]
 #[command(
@@ -76,15 +76,11 @@ fn summary(genesis: &Genesis, warnings: &[Finding]) -> Result<String> {
         genesis.assent.nodes.len(),
         genesis.ethereum.alloc.len()
     );
+    let _ =
+        writeln!(text, "any {} of them may fail and blocks go on{}", analysis.failures.worst_case, halting(&analysis));
     let _ = writeln!(
         text,
-        "any {} of them may fail and blocks go on{}",
-        analysis.failures.worst_case,
-        halting(&analysis)
-    );
-    let _ = writeln!(
-        text,
-        "when each is up {} of the time, no blocks are made for {} per year: assent genesis analyze says more",
+        "when each is up {} of the time, expect no blocks for {} per year: assent genesis analyze says more",
         report::percent_of_time(analysis::DEFAULT_UP_PROBABILITY),
         analysis.availability.downtime()
     );

@@ -9,7 +9,8 @@ use assent_genesis::{
 };
 use clap::Args;
 
-use super::{UsageError, print, report};
+use super::report;
+use crate::cli::{UsageError, print};
 
 #[derive(Debug, Args)]
 pub(super) struct AnalyzeArgs {
@@ -49,7 +50,7 @@ impl FromStr for Up {
 }
 
 fn probability(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| analysis::is_probability(*number));
+    let number = text.parse::<f64>().ok().filter(|number| analysis::is_probability(*number));
     number.ok_or_else(|| format!("expected a probability from 0 to 1 such as 0.99, got \"{text}\""))
 }
 

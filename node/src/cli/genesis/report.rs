@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use assent_genesis::analysis::{Analysis, Availability, Bounds, Coalition, Coalitions, Grouping, MemberAnalysis};
 
-use super::table::count;
+use crate::cli::table::count;
 
 /// Columns.
 const WIDTH: usize = 80;
@@ -13,23 +13,30 @@ const WIDTH: usize = 80;
 /// Characters of a name in a table.
 const NAME: usize = 20;
 
-/// Characters of the longest bar.
+/// Characters of the longest bar, where there is room.
 const BAR: usize = 20;
+
+/// What the table of validators needs beside names, weights and bars.
+const OTHER_COLUMNS: usize = 30;
 
 /// Validators and groups in a table; more are told by their number.
 const ROWS: usize = 40;
 
-/// Names of a coalition that are told.
+/// Names of a list that are told, and the characters of each.
 const NAMES: usize = 8;
+const LISTED_NAME: usize = 40;
 
 /// The whole report.
 pub(super) fn report(analysis: &Analysis, chain_id: u64) -> String {
-    let mut text = format!(
-        "Chain {chain_id}: {} with weight {}, a quorum needs {}\n\n",
+    let mut text = String::new();
+    let title = format!(
+        "Chain {chain_id}: {} with weight {}, a quorum needs {}",
         count(analysis.validators.len() as u64, "validator"),
         analysis.total,
         analysis.needed
     );
+    wrap(&mut text, "", &title);
+    text.push('\n');
     validators(&mut text, &analysis.validators);
     failures(&mut text, analysis);
     coalitions(&mut text, "Who can halt the chain", &analysis.halting);
@@ -51,14 +58,15 @@ pub(super) fn report(analysis: &Analysis, chain_id: u64) -> String {
 fn validators(text: &mut String, validators: &[MemberAnalysis]) {
     let weight = width("Weight", validators.iter().map(|validator| validator.weight.to_string()));
     let name = width("Validator", validators.iter().map(|validator| cut(&validator.name, NAME)));
-    let _ = writeln!(text, "{:name$}  {:>weight$}   Share  {:BAR$}      Up", "Validator", "Weight", "");
+    let longest = BAR.min(WIDTH.saturating_sub(OTHER_COLUMNS + name + weight));
+    let _ = writeln!(text, "{:name$}  {:>weight$}   Share  {:longest$}       Up", "Validator", "Weight", "");
     for validator in validators.iter().take(ROWS) {
         let line = format!(
-            "{:name$}  {:>weight$}  {:>6}  {:BAR$}  {:>6}  {}",
+            "{:name$}  {:>weight$}  {:>6}  {:longest$}  {:>7}  {}",
             cut(&validator.name, NAME),
             validator.weight,
             percent(validator.share),
-            bar(validator.share),
+            bar(validator.share, longest),
             percent_of_time(validator.up_probability),
             note(validator)
         );
@@ -135,7 +143,8 @@ fn groups(text: &mut String, grouping: &Grouping) {
         wrap(text, &start, &format!("{outcome}{safety} ({})", list(&group.members)));
     }
     more(text, grouping.groups.len());
-    let _ = writeln!(text, "  Any {} may be lost and blocks go on.", count(grouping.worst_case as u64, &by.to_string()));
+    let _ =
+        writeln!(text, "  Any {} may be lost and blocks go on.", count(grouping.worst_case as u64, &by.to_string()));
     if grouping.unlabelled > 0 {
         let unlabelled = count(grouping.unlabelled as u64, "validator");
         let _ = writeln!(text, "  Without such a label: {unlabelled}.");
@@ -176,8 +185,8 @@ fn percent(share: f64) -> String {
     format!("{:.1}%", (share * 1000.0 + 1e-9).floor() / 10.0)
 }
 
-fn bar(share: f64) -> String {
-    let length = (share * BAR as f64).round() as usize;
+fn bar(share: f64, longest: usize) -> String {
+    let length = (share * longest as f64).round() as usize;
     // Whoever weighs something is seen.
     "#".repeat(if share > 0.0 { length.max(1) } else { 0 })
 }
@@ -186,9 +195,12 @@ fn width(heading: &str, cells: impl Iterator<Item = String>) -> usize {
     cells.map(|cell| cell.chars().count()).chain([heading.len()]).max().unwrap_or(0)
 }
 
+/// A name or a label with at most so many characters. A label may hold anything; nothing in it reaches the
+/// terminal as a command.
 fn cut(name: &str, most: usize) -> String {
+    let name = name.escape_debug().to_string();
     if name.chars().count() <= most {
-        return name.to_owned();
+        return name;
     }
     let start: String = name.chars().take(most.saturating_sub(2)).collect();
     format!("{start}..")
@@ -203,7 +215,7 @@ fn list_with(coalition: &Coalition, between: &str) -> String {
 }
 
 fn named(names: &[String], between: &str) -> String {
-    let mut shown: Vec<String> = names.iter().take(NAMES).cloned().collect();
+    let mut shown: Vec<String> = names.iter().take(NAMES).map(|name| cut(name, LISTED_NAME)).collect();
     if let Some(left) = names.len().checked_sub(NAMES).filter(|left| *left > 0) {
         shown.push(format!("{left} more"));
     }
@@ -239,7 +251,9 @@ mod tests {
     use super::*;
 
     fn four() -> Vec<Member> {
-        [("north", 40), ("east", 30), ("south", 20), ("west", 10)].map(|(name, weight)| Member::new(name, weight)).into()
+        [("north", 40), ("east", 30), ("south", 20), ("west", 10)]
+            .map(|(name, weight)| Member::new(name, weight))
+            .into()
     }
 
     #[test]
@@ -250,14 +264,15 @@ mod tests {
         let text = report(&analyze(&members, &Options::default()), 7);
         for line in [
             "Chain 7: 4 validators with weight 100, a quorum needs 67",
-            "north          40   40.0%  ########                 99%  halts",
-            "west           10   10.0%  ##                       99%",
+            "Validator  Weight   Share                             Up",
+            "north          40   40.0%  ########                  99%  halts",
+            "west           10   10.0%  ##                        99%",
             "  worst case  0 validators, whichever",
             "  best case   2 validators, the lightest: west, south",
             "  smallest    north; east + south; east + west",
             "  bank   70.0%  halts, 37 missing; alone it can break safety (north, east)",
             "  Without such a label: 2 validators.",
-            "  - with equal weights the expected downtime would be 5.2 h per year instead of",
+            "  if equal    5.2 h per year, if all weighed the same",
         ] {
             assert!(text.lines().any(|written| written == line), "{line:?} is not in\n{text}");
         }
@@ -269,7 +284,8 @@ mod tests {
             org: Some(format!("{}-{}", "organisation".repeat(4), index % 3)),
             ..Member::new(format!("{}-{index}", "n".repeat(50)), u64::from(u32::MAX) * 1_000_000_000 + index)
         };
-        for members in [four(), (0..4).map(long).collect(), (0..100).map(|i| Member::new(format!("v{i}"), i)).collect()] {
+        for members in [four(), (0..4).map(long).collect(), (0..100).map(|i| Member::new(format!("v{i}"), i)).collect()]
+        {
             let text = report(&analyze(&members, &Options::default()), u64::MAX / 3);
             for line in text.lines() {
                 assert!(line.chars().count() <= WIDTH, "{line:?} in\n{text}");
@@ -297,6 +313,6 @@ mod tests {
     #[test]
     fn shares_are_cut_and_everybody_with_weight_has_a_bar() {
         assert_eq!([2.0 / 3.0, 0.4, 0.001].map(percent), ["66.6%", "40.0%", "0.1%"]);
-        assert_eq!([0.0, 0.001, 1.0].map(|share| bar(share).len()), [0, 1, BAR]);
+        assert_eq!([0.0, 0.001, 1.0].map(|share| bar(share, BAR).len()), [0, 1, BAR]);
     }
 }
