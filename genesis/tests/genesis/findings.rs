@@ -522,7 +522,10 @@ fn warnings_say_what_would_help() {
     let remedy = format!("node3 needs at least 11 (it has 10), or node0 may have at most 29 (it has 30) {survive}");
     expect(
         &fixed(&NetworkPlan::new(7, vec![30, 30, 20, 10])),
-        &[(W, "assent.validators[0].stake", remedy.as_str()), (W, "assent.validators[1].stake", "node3 needs at least 11")],
+        &[
+            (W, "assent.validators[0].stake", remedy.as_str()),
+            (W, "assent.validators[1].stake", "node3 needs at least 11"),
+        ],
     );
     let idle = "node4 has 2.4% of the weight, and its vote never makes the difference between a quorum and none";
     expect(&fixed(&NetworkPlan::new(7, vec![10, 10, 10, 10, 1])), &[(W, "assent.validators[4].stake", idle)]);

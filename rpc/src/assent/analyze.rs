@@ -39,11 +39,10 @@ fn group(value: &Value) -> Result<GroupBy, CallError> {
 /// Gives validators the probabilities that stand beside their names.
 fn take_up(members: &mut [Member], value: &Value) -> Result<(), CallError> {
     for (name, up) in &params::object("options.up", value)? {
-        let up = probability(&format!("options.up.{name}"), up)?;
         let Some(member) = members.iter_mut().find(|member| member.name == *name) else {
             return Err(invalid("options.up", "names of validators", &Value::from(name.as_str())));
         };
-        member.up_probability = Some(up);
+        member.up_probability = Some(probability(&format!("options.up.{name}"), up)?);
     }
     Ok(())
 }
