@@ -133,7 +133,7 @@ pub(super) struct Split {
 /// predicate that holds from some sum on. Both parts are sums of positive numbers of their own, so that
 /// a tiny one is as precise as a large one.
 pub(super) fn split(members: &[(u64, f64)], limit: usize, rounding: Rounding, reached: &dyn Fn(u128) -> bool) -> Split {
-    let item = |(weight, up): &(u64, f64)| Item { weight: *weight, out: 1.0 - up, within: *up };
+    let item = |(weight, up): &(u64, f64)| Item { weight: *weight, out: 1.0 - *up, within: *up };
     let halves = Halves::of(members.iter().map(item).collect(), limit, rounding);
     let light = &halves.light.entries;
     // What lies before each position, and from it on.

@@ -33,7 +33,7 @@ fn total(weights: &[u64]) -> u128 {
 fn enumerated(weights: &[u64], up: &[f64]) -> (f64, f64) {
     let (mut some, mut none) = (0.0, 0.0);
     for mask in 0..1_usize << weights.len() {
-        let one = |(i, up): (usize, &f64)| if mask >> i & 1 == 1 { *up } else { 1.0 - up };
+        let one = |(i, up): (usize, &f64)| if mask >> i & 1 == 1 { *up } else { 1.0 - *up };
         let probability: f64 = up.iter().enumerate().map(one).product();
         if is_quorum(weigh(weights, mask), total(weights)) {
             some += probability;
@@ -147,7 +147,7 @@ fn small_weights_agree_with_the_table_of_all_sums() {
     for (weight, up) in weights.iter().zip(&up) {
         let weight = usize::try_from(*weight).unwrap();
         for sum in (0..=all).rev() {
-            table[sum] = table[sum] * (1.0 - up) + if sum >= weight { table[sum - weight] * up } else { 0.0 };
+            table[sum] = table[sum] * (1.0 - *up) + if sum >= weight { table[sum - weight] * *up } else { 0.0 };
         }
     }
     let quorum: f64 = (0..=all).filter(|sum| is_quorum(*sum as u128, all as u128)).map(|sum| table[sum]).sum();
