@@ -3,8 +3,8 @@
 
 use alloy::{
     consensus::{
-        Block, BlockBody, Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, SignableTransaction, Transaction,
-        TxEip1559, TxEip2930, TxEip7702, TxEnvelope, TxLegacy,
+        Block, BlockBody, Eip658Value, Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, SignableTransaction,
+        Transaction, TxEip1559, TxEip2930, TxEip7702, TxEnvelope, TxLegacy,
         proofs::{calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root},
     },
     eips::{eip2718::Encodable2718, eip4895::Withdrawals},

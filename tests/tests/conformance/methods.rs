@@ -162,7 +162,8 @@ fn simulations(scene: &Scene) -> Vec<Value> {
     ]);
     let more = json!([{"from": scene.owner(), "to": scene.emitter, "input": looping(3)}]);
     let blocks = json!([{"stateOverrides": rich, "calls": calls}, {"calls": more}, {"calls": []}]);
-    let payload = |full: bool| json!({"blockStateCalls": blocks, "traceTransfers": full, "returnFullTransactions": full});
+    let payload =
+        |full: bool| json!({"blockStateCalls": blocks, "traceTransfers": full, "returnFullTransactions": full});
     vec![json!([payload(true), "latest"]), json!([payload(false)])]
 }
 
@@ -208,7 +209,8 @@ fn about_the_node(uses: &mut Uses) {
     ] {
         uses.insert(method, Use::Calls(vec![json!([])]));
     }
-    let histories = [json!(["0x5", "latest", [10, 50.5, 90]]), json!(["0x400", "latest", []]), json!(["0x1", "0x1", null])];
+    let histories =
+        [json!(["0x5", "latest", [10, 50.5, 90]]), json!(["0x400", "latest", []]), json!(["0x1", "0x1", null])];
     uses.insert("eth_feeHistory", Use::Calls(histories.to_vec()));
 }
 

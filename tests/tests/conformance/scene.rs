@@ -330,15 +330,6 @@ impl Scene {
         Ok(numbers)
     }
 
-    /// Adds to the counter once more, and waits until that is final.
-    pub(crate) async fn go_on(&mut self) -> Result<Signed> {
-        let order = Order::call(self.counter, add(1));
-        let signed = orders::sign(&mut self.accounts[0], 2, order)?;
-        signed.submit(&self.node).await?;
-        self.wait_for("one more call", signed.hash).await?;
-        Ok(signed)
-    }
-
     /// The next call to the counter, not submitted.
     pub(crate) fn unsent(&mut self) -> Result<Signed> {
         let order = Order::call(self.counter, add(1));
