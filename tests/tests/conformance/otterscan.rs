@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, Bytes},
     sol_types::{Revert, SolError},
 };
 use anyhow::{Context, Result, ensure};
@@ -67,11 +67,6 @@ impl<'a> Pages<'a> {
         Ok(answer)
     }
 
-    /// Blocks with transactions.
-    async fn numbers(&self) -> Result<Vec<u64>> {
-        self.scene.blocks().await
-    }
-
     /// How it finds out with whom it speaks.
     pub(crate) async fn start(&self) -> Result<()> {
         let head = quantity(&self.ask("eth_blockNumber", json!([])).await?)?;
@@ -85,7 +80,7 @@ impl<'a> Pages<'a> {
 
     /// The page of a block, and the pages of its transactions.
     pub(crate) async fn blocks(&self) -> Result<()> {
-        for number in self.numbers().await?.into_iter().chain([0]) {
+        for number in self.scene.blocks().await?.into_iter().chain([0]) {
             let details = self.ask("ots_getBlockDetails", json!([number])).await?;
             let block = self.scene.node.block(number).await?;
             let by_hash = self.ask("ots_getBlockDetailsByHash", json!([block["hash"]])).await?;
@@ -120,13 +115,14 @@ impl<'a> Pages<'a> {
             let transactions = found["fullblock"]["transactions"].as_array().context("no transactions")?;
             let receipts = found["receipts"].as_array().context("no receipts")?;
             ensure!(transactions.len() == receipts.len(), "{found:#}");
-            let hashes: Vec<Value> = transactions.iter().map(|transaction| transaction["hash"].clone()).collect();
+            let mut hashes: Vec<Value> = transactions.iter().map(|transaction| transaction["hash"].clone()).collect();
             ensure!(
                 hashes.iter().zip(receipts).all(|(hash, receipt)| receipt["transactionHash"] == *hash),
                 "page {page} of block {number}: {found:#}"
             );
             let last = hashes.is_empty();
-            gathered.splice(0..0, hashes);
+            hashes.append(&mut gathered);
+            gathered = hashes;
             if last {
                 break;
             }
@@ -147,17 +143,16 @@ impl<'a> Pages<'a> {
             let changed = changes["stateDiff"].as_object().context("no changes")?;
             ensure!(!changed.is_empty(), "{} changes nothing, not even a nonce", played.what);
         }
-        let reason = Revert::from("zero").abi_encode();
+        let (reason, nothing) = (Bytes::from(Revert::from("zero").abi_encode()), Bytes::new());
         for (what, expected) in [
-            ("revert with a reason", reason.as_slice()),
-            ("legacy revert with a reason", reason.as_slice()),
-            ("revert without data", &[]),
-            ("out of gas", &[]),
-            ("many logs", &[]),
+            ("revert with a reason", &reason),
+            ("legacy revert with a reason", &reason),
+            ("revert without data", &nothing),
+            ("out of gas", &nothing),
+            ("many logs", &nothing),
         ] {
             let error = self.ask("ots_getTransactionError", json!([self.scene.find(what)?.signed.hash])).await?;
-            let expected = json!(alloy::primitives::Bytes::copy_from_slice(expected));
-            ensure!(error == expected, "{what}: {error}, expected {expected}");
+            ensure!(error == json!(expected), "{what}: {error}, expected {expected}");
         }
         Ok(())
     }
@@ -183,7 +178,10 @@ impl<'a> Pages<'a> {
         let (factory, payer) = (scene.factory, scene.payer);
         let (first, second) = (factory.create(1), factory.create(2));
         let alone = scene.owner().create(self.nonce_of("creation that ends itself").await?);
-        let operation = |kind: u64, from: Address, to: Address, value: u64| json!({"type": kind, "from": from, "to": to, "value": format!("{value:#x}")});
+        let operation = |kind: u64, from: Address, to: Address, value: u64| {
+            let value = format!("{value:#x}");
+            json!({"type": kind, "from": from, "to": to, "value": value})
+        };
         for (what, expected) in [
             ("creation by a contract", vec![operation(CREATE, factory, first, 2)]),
             (
