@@ -10,7 +10,7 @@ use alloy::{
     primitives::{Address, B256, Bytes},
     sol_types::{Revert, SolError},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -25,6 +25,9 @@ const SHAPES: &str = include_str!("otterscan.json");
 
 /// Transactions on a page of Otterscan's.
 const PAGE: u64 = 25;
+
+/// No walk over pages takes as many.
+const MOST_PAGES: u64 = 100;
 
 /// Where a proxy keeps the address of its code (EIP-1967). Otterscan looks there.
 const PROXY_SLOT: &str = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc";
@@ -110,7 +113,7 @@ impl<'a> Pages<'a> {
     /// Hashes of a block's transactions, gathered from its pages, of which the first has the last ones.
     async fn by_pages(&self, number: u64, size: u64) -> Result<Vec<Value>> {
         let mut gathered: Vec<Value> = Vec::new();
-        for page in 0.. {
+        for page in 0..MOST_PAGES {
             let found = self.ask("ots_getBlockTransactions", json!([number, page, size])).await?;
             let transactions = found["fullblock"]["transactions"].as_array().context("no transactions")?;
             let receipts = found["receipts"].as_array().context("no receipts")?;
@@ -120,14 +123,13 @@ impl<'a> Pages<'a> {
                 hashes.iter().zip(receipts).all(|(hash, receipt)| receipt["transactionHash"] == *hash),
                 "page {page} of block {number}: {found:#}"
             );
-            let last = hashes.is_empty();
+            if hashes.is_empty() {
+                return Ok(gathered);
+            }
             hashes.append(&mut gathered);
             gathered = hashes;
-            if last {
-                break;
-            }
         }
-        Ok(gathered)
+        bail!("block {number} has no last page of {size}")
     }
 
     /// The page of a transaction.
@@ -271,8 +273,8 @@ impl<'a> Pages<'a> {
     /// Walks the pages of an account's history to the end that this flag tells; the hashes in the order in which they
     /// came. There is more than one page, and none has a part of a block.
     async fn walk(&self, method: &str, end: &str, account: &Address) -> Result<Vec<String>> {
-        let (mut found, mut pages, mut from) = (Vec::new(), 0, 0);
-        loop {
+        let (mut found, mut from) = (Vec::new(), 0);
+        for number in 0..MOST_PAGES {
             let page = self.ask(method, json!([account, from, PAGE])).await?;
             let transactions = page["txs"].as_array().context("no transactions")?;
             let receipts = page["receipts"].as_array().context("no receipts")?;
@@ -285,14 +287,14 @@ impl<'a> Pages<'a> {
                 last = block;
                 found.push(transaction["hash"].as_str().context("no hash")?.to_owned());
             }
-            pages += 1;
             if page[end] == true {
-                ensure!(pages > 1, "{method} gave all {} transactions at once", found.len());
+                ensure!(number > 0, "{method} gave all {} transactions at once", found.len());
                 return Ok(found);
             }
             // To the older ones from the last of the page, to the newer ones from the first.
             let at = if end == "lastPage" { transactions.last() } else { transactions.first() };
             from = quantity(&at.context("an empty page")?["blockNumber"])?;
         }
+        bail!("{method} never tells {end} of {account}")
     }
 }

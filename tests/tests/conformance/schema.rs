@@ -1,7 +1,7 @@
 //! The public schema of the Ethereum JSON-RPC, and answers held against it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     env, fs,
     path::{Path, PathBuf},
 };
@@ -90,11 +90,14 @@ impl Schemas {
 
     async fn answer(&mut self, node: &Rpc, method: &str, params: &Value, name: &str, schema: Value) -> Result<Value> {
         let answer = node.call(method, params.clone()).await.with_context(|| format!("{method} {params}"))?;
-        if !self.validators.contains_key(name) {
-            let whole = json!({"components": {"schemas": self.document["components"]["schemas"]}, "allOf": [schema]});
-            self.validators.insert(name.into(), compiled(name, &whole)?);
-        }
-        let validator = self.validators.get(name).context("a validator that was just made")?;
+        let validator = match self.validators.entry(name.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let schemas = &self.document["components"]["schemas"];
+                let whole = json!({"components": {"schemas": schemas}, "allOf": [schema]});
+                new.insert(compiled(name, &whole)?)
+            }
+        };
         conforms(validator, &format!("{method} {params}"), &answer)?;
         Ok(answer)
     }
@@ -107,7 +110,7 @@ pub(crate) fn compiled(name: &str, schema: &Value) -> Result<Validator> {
 
 /// An answer has the shape of the schema.
 pub(crate) fn conforms(validator: &Validator, what: &str, answer: &Value) -> Result<()> {
-    let error = |error: jsonschema::ValidationError<'_>| format!("{} at {}", error, error.instance_path());
+    let error = |error: jsonschema::ValidationError<'_>| format!("{error} at {}", error.instance_path());
     let errors: Vec<String> = validator.iter_errors(answer).take(SHOWN).map(error).collect();
     ensure!(errors.is_empty(), "{what}: {errors:#?}\n{answer:#}");
     Ok(())
