@@ -4,10 +4,11 @@
 #   make run ARGS="--validators 7 --port-offset 100"     further arguments of `assent devnet`
 #   make test ARGS="-p assent-chain mempool"             further arguments of `cargo test`
 #   make soak ASSENT_SOAK_SECONDS=600                    how long all long tests take together
+#   make vectors ASSENT_STATE_TESTS=DIR                  state tests of any folder
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench planted soak clean install need
+.PHONY: help run test vectors lint docs bench planted soak clean install need
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export ASSENT_SOAK_SECONDS ?= 3600
@@ -23,6 +24,11 @@ run: need ## Build, then run a network of four validators on this machine (Ctrl-
 
 test: need ## Run all quick tests and say how many ran
 	@scripts/test $(ARGS)
+
+vectors: need ## Hold the node against Ethereum's public state tests and schemas (ASSENT_VECTORS, ASSENT_STATE_TESTS)
+	@cargo build --locked --workspace --bins
+	cargo test --locked -p assent-chain --lib state_tests -- --nocapture
+	cargo test --locked -p assent-tests --test conformance -- --nocapture
 
 lint: need ## Check formatting, clippy, documentation and the line of dependencies
 	cargo fmt --all --check
