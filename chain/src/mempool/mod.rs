@@ -58,6 +58,7 @@ pub use best::{BestTransactions, Room};
 pub use error::PoolError;
 pub use gone::Gone;
 pub use limits::MempoolLimits;
+pub use metrics::METRICS;
 pub use rules::{Account, AccountSource, PoolRules};
 pub use view::{AddOutcome, Origin, PoolEvent, PoolStatus, SenderContent};
 
@@ -120,7 +121,6 @@ impl Mempool {
         accounts: Arc<dyn AccountSource>,
         journal: Option<&Path>,
     ) -> io::Result<Self> {
-        metrics::describe();
         let pool = Pool::new(limits, rules);
         let state = Mutex::new(State { pool, generation: 0, pushes: VecDeque::new(), gone: Memory::default() });
         let (events, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
