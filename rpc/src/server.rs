@@ -44,8 +44,8 @@ use crate::{
     limits::{
         IDLE_TIMEOUT, MAX_REFUSALS, PING_INTERVAL, PING_TIMEOUT, REFUSAL_TIMEOUT, STOP_TIMEOUT, SUBSCRIPTION_BUFFER,
     },
-    methods,
-    middleware::{GateLayer, Peer, Rules, describe_metrics},
+    measures, methods,
+    middleware::{GateLayer, Peer, Rules},
     rate_limit::RateLimiter,
 };
 
@@ -93,7 +93,6 @@ impl RpcHandle {
 
 /// Starts the server on the runtime of the caller.
 pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, RpcError> {
-    describe_metrics();
     let methods = methods::offered(&config, backend)?;
     let listen_error = |source| RpcError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
@@ -205,14 +204,14 @@ struct Place {
 
 impl Place {
     fn new(permit: OwnedSemaphorePermit) -> Self {
-        metrics::gauge!("rpc_connections").increment(1);
+        measures::opened();
         Self { _permit: permit }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        metrics::gauge!("rpc_connections").decrement(1);
+        measures::closed();
     }
 }
 
