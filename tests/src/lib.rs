@@ -21,6 +21,7 @@ pub mod dice;
 pub mod examples;
 mod homes;
 pub mod load;
+pub mod monitoring;
 pub mod ports;
 pub mod process;
 pub mod proxy;
