@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use alloy::{primitives::Address, transports::http::reqwest};
+use alloy::{
+    primitives::{Address, U256},
+    transports::http::reqwest::Client,
+};
 use anyhow::{Context, Result, ensure};
 use assent_tests::{
     accounts::Account,
@@ -24,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 async fn provoke(devnet: &Devnet, node: &Rpc) -> Result<()> {
     let payer = devnet.description.accounts.first().context("no account")?;
     let mut account = Account::with_signer(payer.private_key.parse().context("private key")?);
-    let transfer = account.transfer(Address::repeat_byte(0x44), alloy::primitives::U256::from(5))?;
+    let transfer = account.transfer(Address::repeat_byte(0x44), U256::from(5))?;
     transfer.submit(node).await?;
     wait::until_true("the transfer is final", LIMIT, async || {
         Ok::<_, anyhow::Error>(node.receipt(transfer.hash).await?.is_some())
@@ -37,8 +40,8 @@ async fn provoke(devnet: &Devnet, node: &Rpc) -> Result<()> {
 
 async fn page(devnet: &Devnet, node: usize) -> Result<String> {
     let node = devnet.description.nodes.get(node).context("no such node")?;
-    let answer = reqwest::get(node.metrics.clone()).await?.error_for_status()?;
-    Ok(answer.text().await?)
+    let http = Client::builder().no_proxy().timeout(LIMIT).build()?;
+    Ok(http.get(&node.metrics).send().await?.error_for_status()?.text().await?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,8 +89,10 @@ async fn the_alerts_do_what_their_tests_say() -> Result<()> {
     monitoring::promtool(&["check", "config", "prometheus.yml"], "").await?;
     monitoring::promtool(&["test", "rules", "alerts.test.yml"], "").await?;
     let (rules, tests) = (monitoring::text("monitoring/alerts.yml")?, monitoring::text("monitoring/alerts.test.yml")?);
+    let readme = monitoring::text("monitoring/README.md")?;
     for name in alerts(&rules) {
         ensure!(tests.contains(&format!("alertname=\"{name}\"")), "no test sees {name} fire");
+        ensure!(readme.contains(name), "monitoring/README.md does not have {name}");
     }
     Ok(())
 }
@@ -197,8 +202,7 @@ async fn a_view_that_fails_is_told_with_its_leader_and_its_reason() -> Result<()
     })
     .await?;
     let status = cluster.rpc(0).status().await?;
-    let views: Vec<u64> = status.failed_views.iter().map(|failed| failed.view).collect();
-    ensure!(views.is_sorted_by(|newer, older| newer > older), "not the newest first: {views:?}");
+    ensure!(status.failed_views.is_sorted_by_key(|failed| failed.ago_ms), "not the newest first: {status:?}");
     load.stop().await?;
     cluster.start_and_wait(3).await?;
     cluster.finish().await
