@@ -54,11 +54,11 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
+pub use self::metrics::METRICS;
 pub use best::{BestTransactions, Room};
 pub use error::PoolError;
 pub use gone::Gone;
 pub use limits::MempoolLimits;
-pub use metrics::METRICS;
 pub use rules::{Account, AccountSource, PoolRules};
 pub use view::{AddOutcome, Origin, PoolEvent, PoolStatus, SenderContent};
 

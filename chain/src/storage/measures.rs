@@ -74,7 +74,7 @@ const DISK: Metric = Metric::gauge("assent_storage_disk_bytes", "Size of the dis
 impl Store {
     /// Sets the gauges of the database. RocksDB has the numbers at hand; nothing is read from files.
     pub(crate) fn measure(&self) {
-        let (mut memtables, mut pending, mut level0) = (0, 0, 0);
+        let (mut memtables, mut pending, mut level0) = (0_u64, 0_u64, 0_u64);
         for name in COLUMNS {
             gauge!(COLUMN_BYTES.name, "column" => name).set(self.number_of(name, "rocksdb.live-sst-files-size") as f64);
             gauge!(COLUMN_ENTRIES.name, "column" => name).set(self.number_of(name, "rocksdb.estimate-num-keys") as f64);
