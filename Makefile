@@ -36,8 +36,9 @@ lint: need ## Check formatting, clippy, documentation and the line of dependenci
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --workspace --no-deps
 	cargo test --locked --workspace --test architecture
 
-docs: need ## Write docs/rpc.md from the data beside the methods
+docs: need ## Write docs/rpc.md and docs/metrics.md from the data beside the code
 	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent-rpc --lib openrpc
+	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent --lib metrics::page
 
 bench: need ## Measure networks on this machine, and reads beside anvil, and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins

@@ -44,8 +44,8 @@ use crate::{
     limits::{
         IDLE_TIMEOUT, MAX_REFUSALS, PING_INTERVAL, PING_TIMEOUT, REFUSAL_TIMEOUT, STOP_TIMEOUT, SUBSCRIPTION_BUFFER,
     },
-    methods,
-    middleware::{GateLayer, Peer, Rules, describe_metrics},
+    measures, methods,
+    middleware::{GateLayer, Peer, Rules},
     rate_limit::RateLimiter,
     threads,
 };
@@ -99,7 +99,6 @@ impl RpcHandle {
 
 /// Starts the server, on threads of its own.
 pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, RpcError> {
-    describe_metrics();
     let methods = methods::offered(&config, backend)?;
     let (stop, server) = stop_channel();
     let acceptor = Acceptor {
@@ -236,14 +235,14 @@ struct Place {
 
 impl Place {
     fn new(permit: OwnedSemaphorePermit) -> Self {
-        metrics::gauge!("rpc_connections").increment(1);
+        measures::opened();
         Self { _permit: permit }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        metrics::gauge!("rpc_connections").decrement(1);
+        measures::closed();
     }
 }
 
