@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench planted soak clean install need
+.PHONY: help run test lint docs screenshots bench planted soak clean install need
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export ASSENT_SOAK_SECONDS ?= 3600
@@ -15,7 +15,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: need ## Build, then run a network of four validators on this machine (Ctrl-C ends it)
 	@cargo build --locked -p assent
@@ -33,9 +33,15 @@ lint: need ## Check formatting, clippy, documentation and the line of dependenci
 docs: need ## Write docs/rpc.md from the data beside the methods
 	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent-rpc --lib openrpc
 
+screenshots: need ## Take the pictures of the README with a browser and write docs/images
+	@cargo build --locked --workspace --bins
+	@browser=$$(scripts/browser) && ASSENT_BROWSER=$$browser ASSENT_PICTURES=docs/images \
+		cargo test --locked -p assent-tests --test explorer pictures_of_the_readme
+
 bench: need ## Measure a network of four validators on this machine and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins
 	@exec "$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
+	@exec "$(TARGET_DIR)/debug/pages" --output docs/benchmarks.md
 
 planted: need ## Plant known bugs, see which harness finds them, and write docs/planted-bugs.md
 	@scripts/planted

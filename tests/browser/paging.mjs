@@ -6,12 +6,8 @@ import { assertFits } from "./layout.mjs";
 
 const { address, count } = facts.crowd;
 
-/** Walks by the links to older entries, from within the page; paths asked for, and what each page lists. */
-function walk(start, kind, most) {
-  return { start, kind, most };
-}
-
-async function collect(page, { start, kind, most }) {
+/** Follows the links to older entries from within the page, over `most` pages; what each of them lists. */
+async function collect(page, start, kind, most) {
   return page.evaluate(
     async ({ start, kind, most }) => {
       const lists = [];
@@ -36,7 +32,7 @@ await withBrowser(async (browser) => {
   const start = Date.now();
   await tab.go(`/address/${address}`);
   assert.ok(Date.now() - start < 5_000, "the page of a busy address comes soon");
-  const lists = await collect(tab.page, walk(`/address/${address}`, "tx", 10_000));
+  const lists = await collect(tab.page, `/address/${address}`, "tx", 10_000);
   const all = lists.flat();
   assert.equal(new Set(all).size, count, "each transaction of the address is listed");
   assert.equal(all.length, count, "and none of them twice");
@@ -60,12 +56,12 @@ await withBrowser(async (browser) => {
   await until("the first page", async () => (await listed()) === first);
   ok("older, back, newest");
 
-  const blocks = (await collect(tab.page, walk("/blocks", "block", 5))).flat().map((href) => Number(href.slice(7)));
+  const blocks = (await collect(tab.page, "/blocks", "block", 5)).flat().map((href) => Number(href.slice(7)));
   assert.ok(blocks.length > 20, "there are several pages of blocks");
   assert.ok(blocks.every((block, i) => i === 0 || block === blocks[i - 1] - 1), "blocks come one after the other");
   ok(`${blocks.length} blocks, one after the other`);
 
-  const latest = (await collect(tab.page, walk("/txs", "tx", 5))).flat();
+  const latest = (await collect(tab.page, "/txs", "tx", 5)).flat();
   assert.equal(new Set(latest).size, latest.length, "no transaction is listed twice");
   assert.ok(latest.length > 20, "there are several pages of transactions");
   ok(`${latest.length} transactions, none twice`);

@@ -1,0 +1,125 @@
+// The page of a contract: an ABI is put in and its functions are read; a wrong one is refused with words; compiled
+// output is compared with the code that is deployed; hostile names in an ABI do nothing.
+
+import assert from "node:assert/strict";
+import { Tab, assertShows, facts, ok, textOf, withBrowser } from "./browser.mjs";
+import { assertFits } from "./layout.mjs";
+
+const { addresses, token } = facts;
+
+const view = (name, inputs, output) => ({
+  type: "function",
+  name,
+  stateMutability: "view",
+  inputs: inputs.map(([name, type]) => ({ name, type })),
+  outputs: [{ name: "", type: output }],
+});
+const abi = [
+  view("name", [], "string"),
+  view("totalSupply", [], "uint256"),
+  view("balanceOf", [["owner", "address"]], "uint256"),
+  {
+    type: "function",
+    name: "transfer",
+    stateMutability: "nonpayable",
+    inputs: [
+      { name: "to", type: "address" },
+      { name: "value", type: "uint256" },
+    ],
+    outputs: [{ name: "", type: "bool" }],
+  },
+];
+const evil = [view("<script>alert('abi')</script>", [["\"><img src=x onerror=alert(6)>", "uint256"]], "uint256"), ...abi];
+
+const path = (address) => `/address/${address}/contract`;
+
+/** Puts a text into the form that posts to this end of a path, and sends the form. */
+async function submit(tab, end, text) {
+  const form = tab.page.locator(`form[action$="/${end}"]`).first();
+  const closed = form.locator("xpath=ancestor::details[not(@open)]/summary");
+  if ((await closed.count()) > 0) await closed.first().click();
+  await form.locator("textarea").first().fill(text);
+  const answer = tab.page.waitForResponse((answer) => answer.request().method() === "POST");
+  await form.locator("button[type=submit], button:not([type])").first().click();
+  const { status, url } = await answer.then((answer) => ({ status: answer.status(), url: answer.url() }));
+  await tab.page.waitForLoadState("load");
+  return { status, url };
+}
+
+await withBrowser(async (browser) => {
+  for (const javaScriptEnabled of [false, true]) {
+    const scripts = javaScriptEnabled ? "with JavaScript" : "without JavaScript";
+    const tab = await Tab.open(browser, { javaScriptEnabled });
+    const contract = javaScriptEnabled ? addresses.wideToken : addresses.token;
+
+    await tab.go(path(contract));
+    tab.expected = 400;
+    tab.asked = new URL(`${path(contract)}/abi`, facts.explorer).href;
+    const refused = await submit(tab, "abi", "this is no ABI");
+    assert.equal(refused.status, 400, "what is no ABI is refused");
+    assertShows(await textOf(tab.page), /abi|json/i, "the refusal");
+    await assertFits(tab.page, "the refusal");
+    ok(`what is no ABI is refused ${scripts}`);
+
+    await tab.go(path(contract));
+    const taken = await submit(tab, "abi", JSON.stringify(abi));
+    assert.ok(taken.status < 400, `the ABI is taken, not answered with ${taken.status}`);
+    await tab.go(path(contract));
+    const text = await textOf(tab.page);
+    for (const { name } of abi) assertShows(text, name, "the page of the contract");
+    tab.clean(`the page of a contract ${scripts}`);
+    ok(`an ABI is taken ${scripts}`);
+    await tab.close();
+  }
+
+  const tab = await Tab.open(browser);
+  await tab.go(path(addresses.token));
+  const read = tab.page.locator('form[action$="/read"]').filter({ hasText: "balanceOf" }).first();
+  const closed = read.locator("xpath=ancestor::details[not(@open)]/summary");
+  if ((await closed.count()) > 0) await closed.first().click();
+  await read.locator("input[type=text], input:not([type])").first().fill(addresses.holder);
+  await read.locator("button").first().click();
+  await tab.page.getByText(/12,?500,?000/).first().waitFor();
+  tab.clean("reading a contract");
+  ok("a function is read");
+
+  // Compiled output: of another code it is refused, of this one taken.
+  const standard = (object) =>
+    JSON.stringify({
+      contracts: { "Token.sol": { Token: { abi, evm: { deployedBytecode: { object, immutableReferences: {} } } } } },
+    });
+  const code = token.code.slice(2);
+  tab.expected = 400;
+  for (const [object, verdict] of [
+    [`${code.slice(0, -2)}ff00`, /differ|match|not the|compare/i],
+    [code, /verified|match|same|equal/i],
+  ]) {
+    await tab.go(path(addresses.token));
+    tab.expected = 400;
+    tab.asked = new URL(`${path(addresses.token)}/verify`, facts.explorer).href;
+    const form = tab.page.locator('form[action$="/verify"]').first();
+    const closed = form.locator("xpath=ancestor::details[not(@open)]/summary");
+    if ((await closed.count()) > 0) await closed.first().click();
+    const areas = form.locator("textarea");
+    const input = JSON.stringify({ language: "Solidity", sources: { "Token.sol": { content: "contract Token {}" } } });
+    const both = (await areas.count()) > 1;
+    if (both) await areas.first().fill(input);
+    await areas.last().fill(both ? standard(object) : JSON.stringify({ input: JSON.parse(input), output: JSON.parse(standard(object)) }));
+    const answer = tab.page.waitForResponse((answer) => answer.request().method() === "POST");
+    await form.locator("button[type=submit], button:not([type])").first().click();
+    const status = (await answer).status();
+    await tab.page.waitForLoadState("load");
+    assertShows(await textOf(tab.page), verdict, `the answer to compiled output (${status})`);
+    assert.equal(status < 400, object === code, `compiled output is taken when it is that of the contract (${status})`);
+  }
+  ok("compiled output is compared");
+
+  await tab.go(path(addresses.hostileToken));
+  await submit(tab, "abi", JSON.stringify(evil));
+  await tab.go(path(addresses.hostileToken));
+  assert.equal(await tab.page.locator("img[src='x'], script:not([src]), [onerror]").count(), 0);
+  await assertFits(tab.page, "a contract with a hostile ABI");
+  tab.clean("a contract with a hostile ABI");
+  ok("a hostile ABI does nothing");
+  await tab.close();
+});

@@ -1,0 +1,29 @@
+// The pictures of the README: the overview, a block and the validators, small enough for a repository.
+
+import assert from "node:assert/strict";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Tab, facts, ok, withBrowser } from "./browser.mjs";
+
+const MOST_BYTES = 150_000;
+const folder = process.env.SCREENSHOTS;
+assert.ok(folder, "SCREENSHOTS names a folder");
+await mkdir(folder, { recursive: true });
+
+await withBrowser(async (browser) => {
+  const tab = await Tab.open(browser, { viewport: { width: 1120, height: 760 } });
+  for (const [name, path] of [
+    ["home", "/"],
+    ["block", `/block/${facts.block.number}`],
+    ["validators", "/validators"],
+  ]) {
+    await tab.go(path);
+    const file = join(folder, `${name}.png`);
+    await tab.page.screenshot({ path: file });
+    const { size } = await stat(file);
+    assert.ok(size < MOST_BYTES, `${name}.png has ${size} bytes, at most ${MOST_BYTES} are wanted`);
+    tab.clean(path);
+    ok(`${name}.png, ${size} bytes`);
+  }
+  await tab.close();
+});
