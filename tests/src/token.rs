@@ -180,8 +180,9 @@ mod tests {
     fn the_texts_are_where_the_code_looks_for_them() {
         let code = runtime(&words(), 1_000);
         let text = (words().name,).abi_encode_params();
-        let [length, offset] = [[code[DISPATCHER + 2], code[DISPATCHER + 3]], [code[DISPATCHER + 5], code[DISPATCHER + 6]]]
-            .map(|bytes| usize::from(u16::from_be_bytes(bytes)));
+        let [length, offset] =
+            [[code[DISPATCHER + 2], code[DISPATCHER + 3]], [code[DISPATCHER + 5], code[DISPATCHER + 6]]]
+                .map(|bytes| usize::from(u16::from_be_bytes(bytes)));
         assert_eq!(&code[offset..offset + length], text);
         let all = creation(&words(), 1_000);
         assert!(all.ends_with(&code));
