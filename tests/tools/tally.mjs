@@ -1,4 +1,4 @@
-// Compiles Tally.sol with solc from npm, and says where the network is.
+// Compiles Tally.sol with solc from npm, says where the network is, and checks.
 import { readFileSync } from 'node:fs'
 import solc from 'solc'
 
@@ -9,7 +9,7 @@ const input = {
   settings: {
     evmVersion: 'shanghai',
     optimizer: { enabled: true },
-    outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
+    outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
   },
 }
 const output = JSON.parse(solc.compile(JSON.stringify(input)))
@@ -18,14 +18,30 @@ const compiled = output.contracts['Tally.sol'].Tally
 
 export const abi = compiled.abi
 export const bytecode = '0x' + compiled.evm.bytecode.object
+export const deployedBytecode = '0x' + compiled.evm.deployedBytecode.object
 
 const variable = (name) => {
   if (!process.env[name]) throw new Error(`${name} is not set`)
   return process.env[name]
 }
 export const rpc = variable('RPC_URL')
-export const websocket = rpc.replace('http', 'ws')
+export const websocket = variable('WS_URL')
 export const keys = variable('PRIVATE_KEYS').split(',')
+
+// What is signed for `countFor`.
+export const typed = (address, chainId, who, by, nonce) => ({
+  domain: { name: 'Tally', version: '1', chainId, verifyingContract: address },
+  types: { Count: [{ name: 'who', type: 'address' }, { name: 'by', type: 'uint256' }, { name: 'nonce', type: 'uint256' }] },
+  primaryType: 'Count',
+  message: { who, by, nonce },
+})
+
+// A method as it is, without a library: the whole answer.
+export const ask = async (method, params = []) => {
+  const body = JSON.stringify(Array.isArray(method) ? method : { jsonrpc: '2.0', id: 1, method, params })
+  const answer = await fetch(rpc, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  return answer.json()
+}
 
 // One line for each thing that was checked; the first that is wrong ends the process.
 export const same = (what, got, expected) => {
@@ -41,4 +57,15 @@ export const fails = async (what, part, attempt) => {
   const seen = [error.message, error.shortMessage, error.reason, error.revert?.name, error.details].join(' ')
   if (!seen.includes(part)) throw new Error(`${what}: expected ${part}, got ${seen}`)
   console.log(`ok  ${what}`)
+}
+
+// Looks again and again until there is something to see; what it saw.
+export const until = async (what, look, limit = 30_000) => {
+  const end = Date.now() + limit
+  for (;;) {
+    const seen = await look()
+    if (seen !== undefined && seen !== null && seen !== false) return seen
+    if (Date.now() > end) throw new Error(`waited ${limit} ms in vain: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
