@@ -16,7 +16,7 @@ const places = [
   [`/address/${addresses.hostileToken}/contract`, []],
   [`/address/${addresses.holder}/tokens`, [hostileToken.symbol]],
   [`/tx/${transactions.hostileTransfer}`, []],
-  [`/tx/${transactions.hostileReverted}`, [hostileToken.reason]],
+  [`/tx/${transactions.hostileReverted}`, ["<svg onload=alert("]],
   [`/tx/${transactions.hostileInput}`, [facts.hostileInput.slice(2, 40)]],
   [`/token/${addresses.wideToken}`, ["WWWWWWWW"]],
   [`/address/${addresses.wideToken}`, []],

@@ -34,9 +34,10 @@ await withBrowser(async (browser) => {
   const first = await send();
   await link(tab.page, first).waitFor({ state: "attached" });
   ok("a new transaction appears by itself");
-  await until("the number of the last block rises", async () => (await shown(tab.page)) > before);
-  const head = await shown(tab.page);
-  assert.ok((await tab.page.locator(`main a[href="/block/${head}"]`).count()) > 0, `block ${head} is in the list`);
+  await until("the number of the last block rises, and the block is in the list", async () => {
+    const head = await shown(tab.page);
+    return head > before && (await tab.page.locator(`main a[href="/block/${head}"]`).count()) > 0;
+  });
   ok("a new block appears by itself");
   assert.equal(await tab.page.evaluate(() => globalThis.loadedOnce), true, "the page was not loaded again");
 
