@@ -72,8 +72,9 @@ export class Tab {
   #said(message) {
     if (!["error", "warning"].includes(message.type())) return;
     const refused = message.text().startsWith("Failed to load resource");
-    const page = message.location().url === this.page.url() || message.location().url === this.asked;
-    if (refused && page && this.expected >= 400) return;
+    // Addresses may be written with capital letters.
+    const [at, ...pages] = [message.location().url, this.page.url(), this.asked].map((url) => url?.toLowerCase());
+    if (refused && pages.includes(at) && this.expected >= 400) return;
     this.faults.push(`on the console: ${message.text()} (${message.location().url})`);
   }
 
