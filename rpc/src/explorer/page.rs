@@ -68,15 +68,15 @@ impl Failure {
     /// The page that says so, without its frame.
     fn words(&self) -> (&str, &str, &str) {
         match self {
-            Self::NotFound { what, advice } => ("Not found", what, advice),
-            Self::Bad(text) => ("This cannot be answered", text, "Go back, change it and try again."),
+            Self::NotFound { what, advice } => ("Not found", what.as_str(), advice.as_str()),
+            Self::Bad(text) => ("This cannot be answered", text.as_str(), "Go back, change it and try again."),
             Self::Busy => (
                 "Busy",
                 "This node has more pages to make than it can at the moment.",
                 "Its first work is to make blocks. Wait a moment and load the page again.",
             ),
             Self::Internal(text) => {
-                ("A fault of this node", text, "The log of the node says more. Other pages may work.")
+                ("A fault of this node", text.as_str(), "The log of the node says more. Other pages may work.")
             }
         }
     }
