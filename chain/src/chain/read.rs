@@ -1,6 +1,6 @@
 //! Reading final blocks, transactions, receipts and states. The last blocks come from memory.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use alloy_consensus::{Header, Transaction as _};
@@ -110,6 +110,36 @@ impl Chain {
         }
         let receipts = self.inner.store.receipts(number)?;
         receipts.map(|receipts| receipts.receipts().map(Arc::new)).transpose()
+    }
+
+    /// How many transactions the final block with this number has.
+    pub fn transaction_count(&self, number: u64) -> Result<Option<usize>, StorageError> {
+        match self.recent(number) {
+            Some(recent) => Ok(Some(recent.block().transactions().len())),
+            None => Ok(self.inner.store.body(number)?.map(|body| body.len())),
+        }
+    }
+
+    /// Some transactions of a final block with their receipts, in their order; those of the range that it has. Of a
+    /// large block no more than these are decoded.
+    #[allow(clippy::type_complexity, reason = "a list of pairs that may not be there")]
+    pub fn transactions_in(
+        &self,
+        number: u64,
+        range: Range<usize>,
+    ) -> Result<Option<Vec<(Arc<Recovered>, Receipt)>>, StorageError> {
+        let wanted = |count: usize| range.start.min(count)..range.end.min(count);
+        if let Some(recent) = self.recent(number) {
+            let all = recent.block().transactions().iter().zip(recent.receipts().iter());
+            let range = wanted(recent.receipts().len());
+            let some = all.skip(range.start).take(range.len());
+            return Ok(Some(some.map(|(tx, receipt)| (tx.clone(), receipt.clone())).collect()));
+        }
+        let Some(body) = self.inner.store.body(number)? else { return Ok(None) };
+        let Some(receipts) = self.inner.store.receipts(number)? else { return Ok(None) };
+        let range = wanted(body.len().min(receipts.len()));
+        let some = range.map(|index| Ok((Arc::new(body.transaction(index)?), receipts.receipt(index)?.0)));
+        some.collect::<Result<Vec<_>, StorageError>>().map(Some)
     }
 
     /// A final transaction by its hash.

@@ -85,7 +85,12 @@ impl From<StorageError> for CallError {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(api: &'a Api) -> Self {
-        Self { chain: &api.backend.chain }
+        Self::of(&api.backend.chain)
+    }
+
+    /// The same for whoever has no methods around it.
+    pub(crate) fn of(chain: &'a Chain) -> Self {
+        Self { chain }
     }
 
     pub(crate) fn head_number(&self) -> u64 {

@@ -68,7 +68,7 @@ async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => match places.clone().try_acquire_owned() {
@@ -107,7 +107,7 @@ async fn connection(socket: TcpStream, router: Router, mut stop: watch::Receiver
     tokio::pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -115,4 +115,9 @@ async fn connection(socket: TcpStream, router: Router, mut stop: watch::Receiver
     if let Err(error) = result {
         tracing::debug!(target: "assent::explorer", %error, "connection ended");
     }
+}
+
+/// Until the explorer is told to stop, or nobody is left who could tell it.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
