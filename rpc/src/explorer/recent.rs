@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use alloy_primitives::B256;
 use alloy_trie::EMPTY_ROOT_HASH;
 use assent_chain::{Chain, chain::FinalHeader};
-use assent_consensus::{Certificate, Phase, ValidatorIndex, ValidatorSet, View};
+use assent_consensus::{Certificate, Phase, ValidatorSet, View};
 
 use crate::explorer::page::Failure;
 
@@ -291,11 +291,6 @@ impl Recent {
 fn skipped_views(before: &Entry, after: &Entry) -> std::ops::Range<u64> {
     let first = before.view.saturating_add(1);
     first.max(after.view.saturating_sub(MOST_SKIPPED))..after.view
-}
-
-/// Whom a validator's index names.
-pub(crate) fn index(index: u16) -> ValidatorIndex {
-    ValidatorIndex(index)
 }
 
 #[cfg(test)]
