@@ -4,7 +4,7 @@
 //! Unlike in `eth`, numbers are JSON numbers here; see `status` for weights.
 
 pub(crate) mod bundle;
-mod explain;
+pub(crate) mod explain;
 
 use std::sync::Arc;
 

@@ -190,14 +190,6 @@ fn seal_facts(explorer: &Explorer, block: u64, seal: &Seal) -> Markup {
     ])
 }
 
-/// Which page of a block's transactions, and how many there are.
-fn page_of(which: Option<&str>, all: usize) -> Result<(usize, usize), Failure> {
-    let pages = all.div_ceil(PER_PAGE).max(1);
-    let refuse = || Failure::Bad(format!("page: expected a number from 1 to {pages}"));
-    let page = which.map_or(Some(1), parse_number).and_then(|page| usize::try_from(page).ok());
-    page.filter(|page| (1..=pages).contains(page)).map(|page| (page, pages)).ok_or_else(refuse)
-}
-
 fn section_of_transactions(
     explorer: &Explorer,
     block: u64,
@@ -205,36 +197,17 @@ fn section_of_transactions(
     all: usize,
     which: Option<&str>,
 ) -> Result<Markup, Failure> {
-    let (page, pages) = page_of(which, all)?;
-    let start = (page - 1) * PER_PAGE;
+    let at = page::Numbered::new(which, all, PER_PAGE)?;
+    let start = at.start();
     let some = explorer.chain.transactions_in(block, start..start + PER_PAGE)?.unwrap_or_default();
-    let row = |(offset, (transaction, receipt))| Row { block, index: start + offset, time_ms, transaction, receipt };
-    let rows: Vec<Row> = some.into_iter().enumerate().map(row).collect();
+    let rows: Vec<Row> = some
+        .into_iter()
+        .enumerate()
+        .map(|(offset, (transaction, receipt))| Row { block, index: start + offset, time_ms, transaction, receipt })
+        .collect();
     let content = html! {
         @if rows.is_empty() { (page::empty("This block has no transactions.")) } @else { (transactions::table(&rows)) }
-        @if pages > 1 {
-            nav.pager aria-label="Further transactions of this block" {
-                @if page > 1 { a href={ "/block/" (block) "?page=" (page - 1) "#transactions" } rel="prev" { "← Earlier" } }
-                span.muted { "Page " (page) " of " (pages) }
-                @if page < pages { a href={ "/block/" (block) "?page=" (page + 1) "#transactions" } rel="next" { "Later →" } }
-            }
-        }
+        (at.links(&format!("/block/{block}?page="), "#transactions"))
     };
     Ok(page::section("transactions", &count(all, "transaction"), content))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn pages_of_a_block_begin_with_one() {
-        assert_eq!(page_of(None, 0).unwrap(), (1, 1));
-        assert_eq!(page_of(Some("2"), PER_PAGE + 1).unwrap(), (2, 2));
-        for (which, all) in [("0", 1), ("2", PER_PAGE), ("x", 1), ("-1", 1), ("99999999999999999999", 1)] {
-            assert!(page_of(Some(which), all).is_err(), "{which}");
-        }
-    }
 }

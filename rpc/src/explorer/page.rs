@@ -11,6 +11,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::explorer::{
     Explorer,
     format::{self, number},
+    parse_number,
 };
 
 pub(crate) use crate::explorer::format::token_amount;
@@ -358,8 +359,49 @@ pub(crate) fn pager(newest: Option<&str>, older: Option<&str>) -> Markup {
     }
 }
 
+/// Where a long list of something small stands: pages with numbers, from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    page: usize,
+    pages: usize,
+    per_page: usize,
+}
+
+impl Numbered {
+    /// The page that a query asks for, of a list with so many entries.
+    pub(crate) fn new(which: Option<&str>, all: usize, per_page: usize) -> Result<Self, Failure> {
+        let pages = all.div_ceil(per_page).max(1);
+        let wanted = which.map_or(Some(1), parse_number).and_then(|page| usize::try_from(page).ok());
+        match wanted.filter(|page| (1..=pages).contains(page)) {
+            Some(page) => Ok(Self { page, pages, per_page }),
+            None => Err(Failure::Bad(format!("The page has to be a number from 1 to {pages}."))),
+        }
+    }
+
+    /// The position of the page's first entry.
+    pub(crate) fn start(self) -> usize {
+        (self.page - 1) * self.per_page
+    }
+
+    /// Links to the pages beside it; their number stands between the two texts.
+    pub(crate) fn links(self, before: &str, after: &str) -> Markup {
+        let Self { page, pages, .. } = self;
+        html! {
+            @if pages > 1 {
+                nav.pager aria-label="Further entries" {
+                    @if page > 1 { a href={ (before) (page - 1) (after) } rel="prev" { "← Previous" } }
+                    span.muted { "Page " (page) " of " (pages) }
+                    @if page < pages { a href={ (before) (page + 1) (after) } rel="next" { "Next →" } }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -375,6 +417,15 @@ mod tests {
         let shown = facts(vec![("Name", html! { (evil) }), ("Copy", copy(evil))]).into_string();
         assert!(!shown.contains("<script>"), "{shown}");
         assert!(shown.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;"), "{shown}");
+    }
+
+    #[test]
+    fn numbered_pages_begin_with_one() {
+        let start = |which, all| Numbered::new(which, all, 50).map(Numbered::start);
+        assert_eq!((start(None, 0).unwrap(), start(Some("2"), 51).unwrap()), (0, 50));
+        for (which, all) in [("0", 1), ("2", 50), ("x", 1), ("-1", 1), ("", 1), ("99999999999999999999", 1)] {
+            assert!(start(Some(which), all).is_err(), "{which}");
+        }
     }
 
     #[test]
