@@ -220,6 +220,11 @@ fn router(explorer: Arc<Explorer>) -> Router {
         .with_state(explorer)
 }
 
+/// A validator by its position in the set.
+pub(crate) fn validator_index(index: u16) -> ValidatorIndex {
+    ValidatorIndex(index)
+}
+
 /// A number in decimal, or in hex behind 0x.
 pub(crate) fn parse_number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {

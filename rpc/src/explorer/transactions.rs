@@ -120,6 +120,11 @@ pub(crate) fn recipient(transaction: &Recovered) -> Markup {
     }
 }
 
+/// What a transaction moves of the chain's own money.
+pub(crate) fn value(transaction: &Recovered) -> Markup {
+    page::ether(transaction.tx().value())
+}
+
 /// A table of transactions.
 pub(crate) fn table(rows: &[Row]) -> Markup {
     let cells = rows.iter().map(|row| {
@@ -131,7 +136,7 @@ pub(crate) fn table(rows: &[Row]) -> Markup {
             page::age(row.time_ms),
             page::address_link(&tx.sender()),
             recipient(tx),
-            page::ether(tx.tx().value()),
+            value(tx),
             page::outcome(row.receipt.success),
         ]
     });
