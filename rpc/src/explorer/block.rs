@@ -50,7 +50,8 @@ fn find(explorer: &Explorer, text: &str) -> Result<u64, Failure> {
     if let Some(hash) = parse_bytes(text) {
         return explorer.chain.number_by_hash(&B256::new(hash))?.ok_or_else(|| Failure::NotFound {
             what: format!("There is no final block with the hash {text}."),
-            advice: "It may be the hash of a transaction: search for it. Blocks that are not final are never shown.".into(),
+            advice: "It may be the hash of a transaction: search for it. Blocks that are not final are never shown."
+                .into(),
         });
     }
     match parse_number(text) {
@@ -153,18 +154,27 @@ fn header_facts(block: u64, hash: &B256, header: &Header) -> Markup {
     let base_fee = header.base_fee_per_gas.unwrap_or_default();
     page::facts(vec![
         ("Hash", page::hash(hash)),
-        ("Parent", html! {
-            @if block == 0 { span.muted { "none" } } @else {
-                a.hash.full href={ "/block/" (header.parent_hash) } { (header.parent_hash) }
-            }
-        }),
-        ("Fees go to", html! {
-            @if header.beneficiary.is_zero() { span.muted { "nobody (burnt)" } } @else { (page::address_full(&header.beneficiary)) }
-        }),
-        ("Gas used", html! {
-            span.num { (number(header.gas_used)) } " of " span.num { (number(header.gas_limit)) } " "
-            span.muted { "(" (percent(header.gas_used.into(), header.gas_limit.into())) ")" }
-        }),
+        (
+            "Parent",
+            html! {
+                @if block == 0 { span.muted { "none" } } @else {
+                    a.hash.full href={ "/block/" (header.parent_hash) } { (header.parent_hash) }
+                }
+            },
+        ),
+        (
+            "Fees go to",
+            html! {
+                @if header.beneficiary.is_zero() { span.muted { "nobody (burnt)" } } @else { (page::address_full(&header.beneficiary)) }
+            },
+        ),
+        (
+            "Gas used",
+            html! {
+                span.num { (number(header.gas_used)) } " of " span.num { (number(header.gas_limit)) } " "
+                span.muted { "(" (percent(header.gas_used.into(), header.gas_limit.into())) ")" }
+            },
+        ),
         ("Base fee", html! { span.num { (gas_price(base_fee.into())) } " per gas" }),
         ("State root", page::hash(&header.state_root)),
         ("Transactions root", page::hash(&header.transactions_root)),
@@ -176,17 +186,23 @@ fn header_facts(block: u64, hash: &B256, header: &Header) -> Markup {
 fn seal_facts(explorer: &Explorer, block: u64, seal: &Seal) -> Markup {
     page::facts(vec![
         ("Proposer", blocks::proposer(explorer, block, seal.proposer)),
-        ("View", html! { span.num { (number(seal.view)) } span.muted { " of epoch " } span.num { (number(seal.epoch)) } }),
+        (
+            "View",
+            html! { span.num { (number(seal.view)) } span.muted { " of epoch " } span.num { (number(seal.epoch)) } },
+        ),
         ("Proposed", page::moment(seal.time_ms)),
         ("Validator set", page::hash(&seal.validator_set)),
         ("Parent's certificate", page::hash(&seal.parent_certificate)),
-        ("Evidence", html! {
-            @if seal.evidence.is_empty() { span.muted { "none: nobody was caught misbehaving" } }
-            @else {
-                (page::badge("bad", &count(seal.evidence.len(), "piece")))
-                @for piece in &seal.evidence { (page::bytes(piece)) }
-            }
-        }),
+        (
+            "Evidence",
+            html! {
+                @if seal.evidence.is_empty() { span.muted { "none: nobody was caught misbehaving" } }
+                @else {
+                    (page::badge("bad", &count(seal.evidence.len(), "piece")))
+                    @for piece in &seal.evidence { (page::bytes(piece)) }
+                }
+            },
+        ),
     ])
 }
 

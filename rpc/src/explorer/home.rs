@@ -49,7 +49,8 @@ fn show(explorer: &Explorer) -> Answer {
             interval: recent.interval(),
         }
     };
-    let entries: Result<Vec<_>, Failure> = pace.latest.iter().map(|entry| entry.clone().counted(&explorer.chain)).collect();
+    let entries: Result<Vec<_>, Failure> =
+        pace.latest.iter().map(|entry| entry.clone().counted(&explorer.chain)).collect();
     let entries = entries?;
     let status = explorer.status();
     let head = explorer.chain.head().number;
@@ -102,24 +103,42 @@ fn figures(status: &NodeStatus, latest: &[Entry], pace: &Pace) -> Markup {
     let unknown = || html! { span.muted { "–" } };
     let quorum = &status.quorum;
     page::figures(vec![
-        ("Last block", html! { @for entry in latest.iter().take(1) { (page::block_link(entry.number)) } },
-            html! { @for entry in latest.iter().take(1) { (page::age(entry.time_ms)) } }),
-        ("Time to finality", pace.finality.map_or_else(unknown, |(ms, _)| html! { span.num { (duration(ms)) } }),
+        (
+            "Last block",
+            html! { @for entry in latest.iter().take(1) { (page::block_link(entry.number)) } },
+            html! { @for entry in latest.iter().take(1) { (page::age(entry.time_ms)) } },
+        ),
+        (
+            "Time to finality",
+            pace.finality.map_or_else(unknown, |(ms, _)| html! { span.num { (duration(ms)) } }),
             html! { @match pace.finality {
                 Some((_, blocks)) => { "median of the last " (count(blocks, "block")) },
                 None => "measured from the next block on",
-            } }),
-        ("Block time", pace.interval.map_or_else(unknown, |(ms, _)| html! { span.num { (duration(ms)) } }),
+            } },
+        ),
+        (
+            "Block time",
+            pace.interval.map_or_else(unknown, |(ms, _)| html! { span.num { (duration(ms)) } }),
             html! { @match pace.interval {
                 Some((_, blocks)) => { "mean of the last " (number(blocks)) },
                 None => "known after two blocks",
-            } }),
-        ("Throughput", html! { span.num { (format!("{per_second:.1}")) } " " span.unit { "tx/s" } },
-            html! { "in the last " (PRESENT_SECONDS) " seconds" }),
-        ("Mempool", html! { a.num href="/mempool" { (number(status.mempool.pending)) } },
-            html! { (number(status.mempool.queued)) " queued" }),
-        ("Validators heard", html! { span.num { (percent(quorum.heard.into(), quorum.total.into())) } },
-            html! { "of the weight; needed: " (percent(quorum.needed.into(), quorum.total.into())) }),
+            } },
+        ),
+        (
+            "Throughput",
+            html! { span.num { (format!("{per_second:.1}")) } " " span.unit { "tx/s" } },
+            html! { "in the last " (PRESENT_SECONDS) " seconds" },
+        ),
+        (
+            "Mempool",
+            html! { a.num href="/mempool" { (number(status.mempool.pending)) } },
+            html! { (number(status.mempool.queued)) " queued" },
+        ),
+        (
+            "Validators heard",
+            html! { span.num { (percent(quorum.heard.into(), quorum.total.into())) } },
+            html! { "of the weight; needed: " (percent(quorum.needed.into(), quorum.total.into())) },
+        ),
     ])
 }
 

@@ -5,10 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
-    response::{
-        IntoResponse, Response, Sse,
-        sse::Event,
-    },
+    response::{IntoResponse, Response, Sse, sse::Event},
 };
 use futures::stream;
 use serde_json::json;
@@ -17,12 +14,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::explorer::{
-    Explorer,
-    format::now_ms,
-    page::Failure,
-    server::stopped,
-};
+use crate::explorer::{Explorer, format::now_ms, page::Failure, server::stopped};
 
 /// Least time between two events of one page: blocks may come faster than anybody reads.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -41,8 +41,8 @@ fn show(explorer: &Explorer) -> Answer {
 }
 
 /// Some of them, those that pay most first, and of each sender in the order of nonces.
-fn listed(content: &[SenderContent], of: fn(&SenderContent) -> &Vec<Arc<Recovered>>) -> Vec<Arc<Recovered>> {
-    let mut senders: Vec<&Vec<Arc<Recovered>>> = content.iter().map(of).filter(|all| !all.is_empty()).collect();
+fn listed(content: &[SenderContent], of: fn(&SenderContent) -> &[Arc<Recovered>]) -> Vec<Arc<Recovered>> {
+    let mut senders: Vec<&[Arc<Recovered>]> = content.iter().map(of).filter(|all| !all.is_empty()).collect();
     senders.sort_by_key(|all| Reverse(all.first().map(|tx| tx.tx().max_fee_per_gas())));
     senders.into_iter().flatten().take(LISTED).cloned().collect()
 }

@@ -43,23 +43,32 @@ fn this_node(status: &NodeStatus) -> Markup {
     page::facts(vec![
         ("Name", html! { (status.node_name) }),
         ("Version", html! { (status.client_version) }),
-        ("Role", html! {
-            @match status.validator {
-                Some(weight) => { "validator with weight " span.num { (number(weight)) } }
-                None => "follower",
-            }
-        }),
-        ("State", html! {
-            @match status.syncing {
-                SyncStatus::Synced => (page::badge("good", "At the head")),
-                SyncStatus::Syncing(progress) => {
-                    (page::badge("wait", "Behind")) " at block " (number(progress.current_block)) " of "
-                    (number(progress.highest_block))
+        (
+            "Role",
+            html! {
+                @match status.validator {
+                    Some(weight) => { "validator with weight " span.num { (number(weight)) } }
+                    None => "follower",
                 }
-            }
-            @if let Some(why) = &status.abstaining { " " (page::badge("wait", "Does not vote")) " " (why) }
-        }),
-        ("View", html! { span.num { (number(status.view)) } span.muted { " of epoch " } span.num { (number(status.epoch)) } }),
+            },
+        ),
+        (
+            "State",
+            html! {
+                @match status.syncing {
+                    SyncStatus::Synced => (page::badge("good", "At the head")),
+                    SyncStatus::Syncing(progress) => {
+                        (page::badge("wait", "Behind")) " at block " (number(progress.current_block)) " of "
+                        (number(progress.highest_block))
+                    }
+                }
+                @if let Some(why) = &status.abstaining { " " (page::badge("wait", "Does not vote")) " " (why) }
+            },
+        ),
+        (
+            "View",
+            html! { span.num { (number(status.view)) } span.muted { " of epoch " } span.num { (number(status.epoch)) } },
+        ),
         ("Genesis", page::hash(&status.genesis_hash)),
     ])
 }

@@ -347,7 +347,10 @@ mod tests {
         assert_eq!(all.records[1].last, Some((3, 4_500)));
         assert_eq!(all.records.iter().map(|it| it.missed).sum::<usize>(), 2);
         let skipped = recent.skipped(&set);
-        assert_eq!(skipped.iter().map(|it| (it.view, it.next, it.gap_ms)).collect::<Vec<_>>(), [(4, 3, 3_000), (3, 3, 3_000)]);
+        assert_eq!(
+            skipped.iter().map(|it| (it.view, it.next, it.gap_ms)).collect::<Vec<_>>(),
+            [(4, 3, 3_000), (3, 3, 3_000)]
+        );
         for one in skipped {
             assert_eq!(one.leader, set.leader(View(one.view)).0);
         }

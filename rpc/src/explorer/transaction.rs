@@ -136,14 +136,20 @@ fn overview(found: &FinalReceipt) -> Markup {
     rows.extend([
         ("Value", page::ether(tx.tx().value())),
         ("Fee", page::ether(fee)),
-        ("Gas used", html! {
-            span.num { (number(used)) } " of " span.num { (number(limit)) } " "
-            span.muted { "(" (percent(used.into(), limit.into())) ")" }
-        }),
+        (
+            "Gas used",
+            html! {
+                span.num { (number(used)) } " of " span.num { (number(limit)) } " "
+                span.muted { "(" (percent(used.into(), limit.into())) ")" }
+            },
+        ),
         ("Paid per gas", html! { span.num { (gas_price(found.effective_gas_price)) } }),
-        ("Block", html! {
-            (page::block_link(placed.block_number)) span.muted { " at position " } span.num { (placed.index) }
-        }),
+        (
+            "Block",
+            html! {
+                (page::block_link(placed.block_number)) span.muted { " at position " } span.num { (placed.index) }
+            },
+        ),
     ]);
     page::facts(rows)
 }
@@ -180,10 +186,13 @@ fn one_log(index: u64, log: &Log) -> Markup {
         ("Log", html! { span.num { (number(index)) } span.muted { " of its block" } }),
         ("Contract", page::address_full(&log.address)),
     ];
-    rows.push(("Topics", html! {
-        @if log.topics().is_empty() { span.muted { "none" } }
-        @else { ol.topics start="0" { @for topic in log.topics() { li { span.hash.full { (topic) } } } } }
-    }));
+    rows.push((
+        "Topics",
+        html! {
+            @if log.topics().is_empty() { span.muted { "none" } }
+            @else { ol.topics start="0" { @for topic in log.topics() { li { span.hash.full { (topic) } } } } }
+        },
+    ));
     rows.push(("Data", page::bytes(&log.data.data)));
     page::facts(rows)
 }
@@ -235,7 +244,9 @@ fn show_waiting(explorer: &Explorer, tx: &Recovered) -> Answer {
     let ahead = explorer.chain.pool().ahead_of(tx.hash());
     let missing = explorer.status().quorum.missing;
     let words = match ahead {
-        _ if missing > 0 => format!("No blocks are made at the moment: {} more weight has to come back.", number(missing)),
+        _ if missing > 0 => {
+            format!("No blocks are made at the moment: {} more weight has to come back.", number(missing))
+        }
         Some(0) => "It is ready and will be in one of the next blocks.".to_owned(),
         Some(before) => format!("It is ready; {} before it.", count(before, "transaction")),
         None => "It waits: for a transaction of its sender with a lower nonce, or for money of its sender.".to_owned(),

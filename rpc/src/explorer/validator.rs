@@ -72,13 +72,19 @@ fn about(explorer: &Explorer, index: u16, record: &Record) -> Markup {
     let seen = validators::seen(explorer, &explorer.status(), index);
     let mut rows = vec![
         ("Last seen", html! { @if !seen.heard { (page::badge("bad", "Silent")) " " } (seen.words) }),
-        ("Last block", html! {
-            @match record.last {
-                Some((block, time_ms)) => { (page::block_link(block)) " proposed or signed " (page::age(time_ms)) }
-                None => { span.muted { "none of the last blocks" } }
-            }
-        }),
-        ("Version", html! { @match &seen.version { Some(version) => (version), None => { span.muted { "not told" } } } }),
+        (
+            "Last block",
+            html! {
+                @match record.last {
+                    Some((block, time_ms)) => { (page::block_link(block)) " proposed or signed " (page::age(time_ms)) }
+                    None => { span.muted { "none of the last blocks" } }
+                }
+            },
+        ),
+        (
+            "Version",
+            html! { @match &seen.version { Some(version) => (version), None => { span.muted { "not told" } } } },
+        ),
     ];
     if let Some(spec) = explorer.genesis.validator(validator_index(index)) {
         rows.push(("Stake", html! { span.num { (number(spec.stake)) } }));

@@ -124,6 +124,10 @@
     first = false;
   });
   addEventListener("pagehide", () => events.close());
+  // A page that comes back from the browser's memory has missed what happened.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
 
   setInterval(showAges, 1000);
   showAges();
