@@ -72,9 +72,7 @@ fn bind(port: u16) -> std::io::Result<TcpListener> {
 
 fn suggest(nodes: usize, besides: u16) -> Option<u16> {
     (0..SUGGESTIONS).map(|number| number * STEP).filter(|offset| *offset != besides).find(|offset| {
-        assign(nodes, *offset).is_ok_and(|ports| {
-            ports.iter().flat_map(used_by).all(|(port, _)| bind(port).is_ok())
-        })
+        assign(nodes, *offset).is_ok_and(|ports| ports.iter().flat_map(used_by).all(|(port, _)| bind(port).is_ok()))
     })
 }
 
