@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::explorer::{
-    format::{number, percent, utc},
+    format::{count, number, percent, utc},
     recent::Throughput,
 };
 
@@ -107,8 +107,8 @@ pub(crate) fn throughput(throughput: &Throughput) -> Markup {
     let sum: u64 = throughput.per_second.iter().sum();
     let mean = sum as f64 / seconds.max(1) as f64;
     let summary = format!(
-        "{} transactions in the {seconds} seconds before the last block: {mean:.1} per second, {} in the busiest",
-        number(sum),
+        "{} in the {seconds} seconds before the last block: {mean:.1} per second, {} in the busiest",
+        count(usize::try_from(sum).unwrap_or(usize::MAX), "transaction"),
         number(peak)
     );
     let scale = peak.max(1) as f64;
@@ -119,11 +119,11 @@ pub(crate) fn throughput(throughput: &Throughput) -> Markup {
                 div.scale aria-hidden="true" { span { (number(peak.max(1))) } span { "0" } }
                 svg width="100%" height="120" role="img" aria-label=(summary) {
                     @for y in ["0.5", "60", "119.5"] { line.grid x1="0" x2="100%" y1=(y) y2=(y) {} }
-                    @for (second, count) in throughput.per_second.iter().enumerate() {
-                        @let height = *count as f64;
+                    @for (second, rate) in throughput.per_second.iter().enumerate() {
+                        @let height = *rate as f64;
                         rect.bar x=(length(second as f64 + 0.1, seconds as f64)) width=(length(0.8, seconds as f64))
                             y=(length(scale - height, scale)) height=(length(height, scale)) {
-                            title { (utc(first_ms + second as u64 * 1_000)) ": " (number(*count)) " per second" }
+                            title { (utc(first_ms + second as u64 * 1_000)) ": " (number(*rate)) " per second" }
                         }
                     }
                 }

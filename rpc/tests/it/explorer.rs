@@ -110,7 +110,7 @@ async fn home_shows_the_last_block_and_who_signed_it() {
             "Signed: 70 of 100 weight (70.0%); a quorum needs 67",
             "1 transaction<",
             "1.5</span>",
-            "1 transactions in the 60 seconds",
+            "1 transaction in the 60 seconds",
             "data-live",
         ],
     );
