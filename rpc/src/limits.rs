@@ -95,8 +95,19 @@ pub const MAX_CERTIFICATE_SEARCH: u64 = 256;
 /// Storage positions that one `eth_getProof` may name (Geth's limit).
 pub const MAX_PROOF_SLOTS: usize = 1_024;
 
-/// Bytes that what one trace records may take: a hundred thousand steps with a full stack and some memory.
-pub const MAX_TRACE_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes that the traces of one call may take, with the answer that is made of them: some 180,000 steps with ten words
+/// on the stack. As many calls at a time as there are places for executions may take this much.
+pub const MAX_TRACE_BYTES: usize = 256 * 1024 * 1024;
+
+/// Storage positions that one `eth_getStorageValues` may name (Geth's limit).
+pub const MAX_STORAGE_VALUES: usize = 1_024;
+
+/// Calls of one `eth_simulateV1`: more than its gas is enough for.
+pub const MAX_SIMULATED_CALLS: usize = 5_000;
+
+/// Time that `eth_sendRawTransactionSync` waits unless it is told otherwise (Geth's). It never waits for the whole of
+/// the time that a call may take, so that its own answer comes first.
+pub const SYNC_WAIT: Duration = Duration::from_secs(20);
 
 /// Traces that one `trace_filter` may return, and blocks that it may go through.
 pub const MAX_TRACE_RESULTS: usize = 10_000;

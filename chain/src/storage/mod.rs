@@ -38,7 +38,7 @@ pub use check::OpenError;
 pub(crate) use check::Opened;
 pub(crate) use commit::BlockWrite;
 pub use history::History;
-pub use index::LogTerms;
+pub use index::{LogTerms, Searched};
 pub use inspect::{BlockDamage, CheckedBlock, ColumnSize, StoredChain};
 pub use inspect_state::{CheckedState, StateDamage};
 pub use read::TransactionPosition;

@@ -17,9 +17,9 @@ use assent_chain::{
     Chain,
     block::RecoveredBlock,
     chain::{ExecutedBlock, FinalHeader, FinalReceipt, FinalTransaction},
-    execution::{BlockContext, Receipt},
+    execution::{BlockContext, Overrides, Receipt},
     state::StateView,
-    storage::{LogTerms, StorageError, TransactionPosition},
+    storage::{LogTerms, Searched, StorageError, TransactionPosition},
     transaction::Recovered,
     trie::AccountProof,
 };
@@ -135,10 +135,11 @@ impl<'a> Reader<'a> {
         Ok(self.chain.state_at(id)?)
     }
 
-    /// The state after a block, and that block as what executions upon it see.
-    pub(crate) fn execution(&self, id: BlockId) -> Result<(StateView, BlockContext), CallError> {
+    /// The state after a block, and that block as what executions with these overrides see.
+    pub(crate) fn execution(&self, id: BlockId, overrides: &Overrides) -> Result<(StateView, BlockContext), CallError> {
         let view = self.state(id)?;
-        let context = self.chain.spec().context(&self.known_header(view.number())?.header);
+        let header = self.known_header(view.number())?.header;
+        let context = self.chain.spec().context_assuming(&header, overrides);
         Ok((view, context))
     }
 
@@ -168,8 +169,8 @@ impl<'a> Reader<'a> {
         &self,
         terms: &LogTerms,
         range: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = Result<u64, CallError>> {
-        self.chain.blocks_with_logs(terms, range).map(|number| Ok(number?))
+    ) -> impl Iterator<Item = Result<Searched, CallError>> {
+        self.chain.blocks_with_logs(terms, range).map(|searched| Ok(searched?))
     }
 
     /// Proves an account and some of its slots against a block's state root.
@@ -198,6 +199,22 @@ impl<'a> Reader<'a> {
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, CallError>> {
         self.chain.transactions_up_to(address, number).map(|position| Ok(position?))
+    }
+
+    /// The transaction in which an account used a nonce.
+    pub(crate) fn sent_with_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.sent_with_nonce(sender, nonce)? {
+            Some(TransactionPosition { number, index }) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The transaction that created a contract; of several the last.
+    pub(crate) fn creation(&self, address: &Address) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.creation_up_to(address, u64::MAX)? {
+            Some(TransactionPosition { number, index }) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
     }
 
     /// The receipt of a final transaction.

@@ -2,7 +2,8 @@
 //! contracts by the transactions that created them.
 //!
 //! An entry is its key; blocks and transactions stand at its end, so that those of one address or topic lie beside each
-//! other in their order. All of a block's entries are in its batch.
+//! other in their order. Only that of a transaction's sender has a value, the nonce: so the transaction with a nonce is
+//! found by halving. All of a block's entries are in its batch.
 
 mod logs;
 mod transactions;
@@ -17,7 +18,7 @@ use rocksdb::WriteBatch;
 
 use super::{BlockWrite, Store, schema};
 
-pub use logs::LogTerms;
+pub use logs::{LogTerms, Searched};
 
 /// The beginning of the keys of an address in the index of logs.
 fn address_term(address: &Address) -> Vec<u8> {
@@ -52,17 +53,23 @@ impl Store {
         for term in terms {
             batch.put_cf(self.column(schema::LOG_INDEX), schema::at_block(&term, number), b"");
         }
-        let mut touched = Vec::new();
-        let mut created = Vec::new();
+        let (mut touched, mut created) = (Vec::new(), Vec::new());
         for (index, of) in (0u32..).zip(write.touched) {
-            touched.extend(of.accounts.iter().map(|address| at_transaction(address, number, index)));
+            let tx = write.block.transactions().get(index as usize);
+            let sent = |address: &Address| tx.filter(|tx| tx.sender() == *address).map(|tx| tx.nonce());
+            touched.extend(of.accounts.iter().map(|address| (at_transaction(address, number, index), sent(address))));
             created.extend(of.created.iter().map(|address| at_transaction(address, number, index)));
         }
-        for (column, mut keys) in [(schema::ADDRESS_INDEX, touched), (schema::CREATIONS, created)] {
-            keys.sort_unstable();
-            for key in keys {
-                batch.put_cf(self.column(column), key, b"");
+        touched.sort_unstable();
+        for (key, nonce) in touched {
+            match nonce {
+                Some(nonce) => batch.put_cf(self.column(schema::ADDRESS_INDEX), key, nonce.to_be_bytes()),
+                None => batch.put_cf(self.column(schema::ADDRESS_INDEX), key, b""),
             }
+        }
+        created.sort_unstable();
+        for key in created {
+            batch.put_cf(self.column(schema::CREATIONS), key, b"");
         }
     }
 }
