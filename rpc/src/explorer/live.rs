@@ -29,6 +29,7 @@ const BEHIND: u64 = 32;
 pub(super) async fn follow(explorer: Arc<Explorer>, heads: watch::Sender<u64>, mut stop: watch::Receiver<bool>) {
     let mut finals = explorer.chain.subscribe();
     catch_up(&explorer).await;
+    prepare_analysis(&explorer);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => return,
@@ -59,6 +60,12 @@ async fn catch_up(explorer: &Arc<Explorer>) {
     if let Ok(Some(failure)) = read.await {
         tracing::warn!(target: "assent::explorer", ?failure, "the last blocks could not be read");
     }
+}
+
+/// Analyses the validators before anybody asks. Nobody waits for it here: it can take a while.
+fn prepare_analysis(explorer: &Arc<Explorer>) {
+    let explorer = explorer.clone();
+    tokio::task::spawn_blocking(move || explorer.analysis().is_some());
 }
 
 /// A page that is kept up to date.

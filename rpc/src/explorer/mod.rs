@@ -12,8 +12,10 @@
 //! | `recent` | the last blocks in memory, with who proposed and who signed them |
 //! | `picture` | certificates, weights and throughput as SVG |
 //! | `live` | tells pages of new blocks |
+//! | `analysis` | what the chain withstands, for the page of the validators |
 //! | all others | a page each, or a few that belong together |
 
+mod analysis;
 mod assets;
 mod block;
 mod blocks;
@@ -37,14 +39,17 @@ mod validators;
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use alloy_primitives::hex;
 use assent_chain::Chain;
 use assent_consensus::{Epoch, ValidatorIndex, ValidatorSet};
-use assent_genesis::Genesis;
+use assent_genesis::{
+    Genesis,
+    analysis::{self as weights, Analysis},
+};
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use tokio::sync::{Semaphore, watch};
 
@@ -107,6 +112,7 @@ pub(crate) struct Explorer {
     /// Changes with the style sheet and the script, so that browsers may keep both for good.
     pub(crate) assets_version: String,
     recent: Mutex<Recent>,
+    analysis: OnceLock<Option<Analysis>>,
     reads: Arc<Semaphore>,
     viewers: Arc<Semaphore>,
     heads: watch::Receiver<u64>,
@@ -132,6 +138,7 @@ impl Explorer {
             set,
             assets_version: assets::version(),
             recent: Mutex::default(),
+            analysis: OnceLock::new(),
             reads: Arc::new(Semaphore::new(READS)),
             viewers: Arc::new(Semaphore::new(VIEWERS)),
             heads,
@@ -150,6 +157,13 @@ impl Explorer {
             Some(validator) => validator.name.clone(),
             None => format!("validator {index}"),
         }
+    }
+
+    /// What the validators' weights withstand; `None` when they cannot be computed. For very many validators this takes
+    /// seconds, once; it is done when the explorer starts.
+    pub(crate) fn analysis(&self) -> Option<&Analysis> {
+        let analyse = || Some(weights::analyze(&self.genesis.members().ok()?, &weights::Options::default()));
+        self.analysis.get_or_init(analyse).as_ref()
     }
 
     /// The last blocks, up to the head. Blocks for reads when the head has moved far.

@@ -144,6 +144,17 @@ pub(crate) fn share(part: f64, whole: f64) -> Markup {
     }
 }
 
+/// A part of a whole as a bar, with a line at what it needs; both from 0 to 1.
+pub(crate) fn against(part: f64, needed: f64) -> Markup {
+    html! {
+        svg.share.against width="100%" height="12" aria-hidden="true" {
+            rect.ground y="3" width="100%" height="6" rx="3" {}
+            rect.part y="3" width=(length(part, 1.0)) height="6" rx="3" {}
+            line.quorum x1=(length(needed, 1.0)) x2=(length(needed, 1.0)) y1="0" y2="12" stroke-width="2" {}
+        }
+    }
+}
+
 /// When something was there, oldest first.
 pub(crate) fn presence(parts: &[bool], what: &str) -> Markup {
     let there = parts.iter().filter(|there| **there).count();

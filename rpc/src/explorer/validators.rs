@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use assent_consensus::PublicKey;
-use assent_genesis::tolerance;
 use axum::extract::State;
 use maud::{Markup, html};
 
 use crate::{
     explorer::{
-        Explorer, blocking,
+        Explorer, analysis, blocking,
         format::{count, duration, number, percent},
         page::{self, Answer, Nav},
         picture::{self, Part},
@@ -74,7 +73,7 @@ fn show(explorer: &Explorer) -> Answer {
             (table(explorer, &status, &participation))
             (explained(&participation))
         }))
-        (page::section("tolerance", "What the chain withstands", withstands(explorer)))
+        (analysis::sections(explorer))
     };
     Ok(page::page(explorer, Nav::Validators, "Validators", body))
 }
@@ -140,31 +139,6 @@ pub(super) fn explained(participation: &Participation) -> Markup {
             "Uptime: in how many of " (count(parts, "part")) " of them the validator proposed a block or its vote is in a "
             "certificate. Missed: views that it was to lead and that gave no block. Votes: certificates that carry its vote; "
             "a certificate is closed as soon as it is a quorum, so a validator that is up but far away is often left out."
-        }
-    }
-}
-
-/// The analysis of the weights, in words.
-fn withstands(explorer: &Explorer) -> Markup {
-    let weights: Vec<u64> = explorer.set.iter().map(|(_, validator)| validator.weight.0).collect();
-    let found = tolerance(&weights);
-    let names = |indices: &[usize]| {
-        let names = indices.iter().filter_map(|index| u16::try_from(*index).ok());
-        names.map(|index| explorer.validator_name(index)).collect::<Vec<_>>().join(", ")
-    };
-    html! {
-        (page::figures(vec![(
-            "May fail, whichever they are",
-            html! { span.num { (found.faults) } },
-            html! { "of " (count(weights.len(), "validator")) ", and the others still make blocks" },
-        )]))
-        ul.plain {
-            @if found.halting.is_empty() { li { "No validator can halt the chain alone." } }
-            @else { li { "Alone each of these can halt the chain: " strong { (names(&found.halting)) } "." } }
-            @match found.deciding {
-                Some(index) => li { strong { (names(&[index])) } " is a quorum by itself and decides alone." },
-                None => li { "No validator is a quorum by itself." },
-            }
         }
     }
 }

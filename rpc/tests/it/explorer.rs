@@ -280,6 +280,7 @@ async fn validators_are_counted_over_the_last_blocks() {
     contains(&shown, &["4 validators", "node3", "Counted over the last 3 blocks, 1 to 3", "Missed"]);
     assert_eq!(shown.matches("there in 3 of 3 parts").count(), 2, "{shown}");
     assert_eq!(shown.matches("there in 0 of 3 parts").count(), 2, "{shown}");
+    contains(&shown, &["What the chain withstands", "Who can halt the chain", "Who can break its safety", "Advice"]);
     let one = page(&server, "/validator/node1").await;
     contains(&one, &["Validator", "node1", "30.0%", "in 3 of 3 certificates"]);
 }
