@@ -216,11 +216,8 @@ fn section_of_transactions(
     let at = page::Numbered::new(which, all, PER_PAGE)?;
     let start = at.start();
     let some = explorer.chain.transactions_in(block, start..start + PER_PAGE)?.unwrap_or_default();
-    let rows: Vec<Row> = some
-        .into_iter()
-        .enumerate()
-        .map(|(offset, (transaction, receipt))| Row { block, index: start + offset, time_ms, transaction, receipt })
-        .collect();
+    let rows: Vec<Row> =
+        some.into_iter().map(|(transaction, receipt)| Row { block, time_ms, transaction, receipt }).collect();
     let content = html! {
         @if rows.is_empty() { (page::empty("This block has no transactions.")) } @else { (transactions::table(&rows)) }
         (at.links(&format!("/block/{block}?page="), "#transactions"))

@@ -26,7 +26,6 @@ const MOST_BLOCKS: usize = 2_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) block: u64,
-    pub(crate) index: usize,
     pub(crate) time_ms: u64,
     pub(crate) transaction: Arc<Recovered>,
     pub(crate) receipt: Receipt,
@@ -92,8 +91,8 @@ fn take_from_block(explorer: &Explorer, at: Cursor, count: usize, rows: &mut Vec
     let end = at.index.min(all);
     let start = end.saturating_sub(count);
     let some = explorer.chain.transactions_in(at.block, start..end)?.unwrap_or_default();
-    for (offset, (transaction, receipt)) in some.into_iter().enumerate().rev() {
-        rows.push(Row { block: at.block, index: start + offset, time_ms: seal.time_ms, transaction, receipt });
+    for (transaction, receipt) in some.into_iter().rev() {
+        rows.push(Row { block: at.block, time_ms: seal.time_ms, transaction, receipt });
     }
     Ok(start)
 }
