@@ -219,7 +219,7 @@ fn section_of_transactions(
     let rows: Vec<Row> =
         some.into_iter().map(|(transaction, receipt)| Row { block, time_ms, transaction, receipt }).collect();
     let content = html! {
-        @if rows.is_empty() { (page::empty("This block has no transactions.")) } @else { (transactions::table(&rows)) }
+        @if rows.is_empty() { (page::empty("This block has no transactions.")) } @else { (transactions::table(explorer, &rows)) }
         (at.links(&format!("/block/{block}?page="), "#transactions"))
     };
     Ok(page::section("transactions", &count(all, "transaction"), content))

@@ -34,8 +34,8 @@ fn show(explorer: &Explorer) -> Answer {
             ("Queued", html! { span.num { (number(status.queued as u64)) } }, html! { "for another one, or for money" }),
             ("Senders", html! { span.num { (number(status.senders as u64)) } }, html! { (count(status.bytes / 1_024, "KiB")) " of memory" }),
         ])))
-        (page::live_section("ready", "Ready", table(&ready, status.executable, "No transaction waits for a block.")))
-        (page::live_section("queued", "Queued", table(&queued, status.queued, "No transaction waits for another one.")))
+        (page::live_section("ready", "Ready", table(explorer, &ready, status.executable, "No transaction waits for a block.")))
+        (page::live_section("queued", "Queued", table(explorer, &queued, status.queued, "No transaction waits for another one.")))
     };
     Ok(page::page(explorer, Nav::Mempool, "Mempool", body))
 }
@@ -47,14 +47,14 @@ fn listed(content: &[SenderContent], of: fn(&SenderContent) -> &[Arc<Recovered>]
     senders.into_iter().flatten().take(LISTED).cloned().collect()
 }
 
-fn table(listed: &[Arc<Recovered>], all: usize, nothing: &str) -> Markup {
+fn table(explorer: &Explorer, listed: &[Arc<Recovered>], all: usize, nothing: &str) -> Markup {
     if listed.is_empty() {
         return page::empty(nothing);
     }
     let rows = listed.iter().map(|tx| {
         vec![
             page::transaction_link(tx.hash()),
-            transactions::method(tx),
+            transactions::method(explorer, tx),
             page::address_link(&tx.sender()),
             html! { span.num { (number(tx.nonce())) } },
             transactions::recipient(tx),

@@ -12,14 +12,19 @@
 //! | `recent` | the last blocks in memory, with who proposed and who signed them |
 //! | `picture` | certificates, weights and throughput as SVG |
 //! | `live` | tells pages of new blocks |
+//! | `account`, `token`, `contract` | pages of accounts, tokens and contracts |
+//! | `decode` | calls, logs and reverts as text |
 //! | `analysis` | what the chain withstands, for the page of the validators |
 //! | all others | a page each, or a few that belong together |
 
+mod account;
 mod analysis;
 mod assets;
 mod block;
 mod blocks;
 mod calls;
+mod contract;
+mod decode;
 pub(crate) mod format;
 mod home;
 mod live;
@@ -31,6 +36,7 @@ mod recent;
 mod search;
 pub(crate) mod security;
 mod server;
+mod token;
 mod transaction;
 mod transactions;
 mod validator;
@@ -95,6 +101,9 @@ pub enum ExplorerError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The folder for what people upload cannot be used.
+    #[error("the explorer cannot use its folder: {0}")]
+    Folder(String),
     /// The validators of the genesis file make no set.
     #[error("the explorer needs the chain's validators: {0}")]
     Validators(String),
@@ -109,6 +118,8 @@ pub(crate) struct Explorer {
     pub(crate) config: ExplorerConfig,
     /// The validators. Until they can be changed on the chain every epoch has those of the genesis file.
     pub(crate) set: ValidatorSet,
+    /// What people uploaded about contracts.
+    pub(crate) contracts: contract::Store,
     /// Changes with the style sheet and the script, so that browsers may keep both for good.
     pub(crate) assets_version: String,
     recent: Mutex<Recent>,
@@ -129,6 +140,8 @@ impl Explorer {
         let Backend { chain, genesis, status, client_version, .. } = backend;
         let set = genesis.validator_set(Epoch(0), genesis.ethereum.timestamp);
         let set = set.map_err(|error| ExplorerError::Validators(error.to_string()))?;
+        let contracts = contract::Store::open(config.data.as_deref());
+        let contracts = contracts.map_err(|error| ExplorerError::Folder(error.to_string()))?;
         Ok(Self {
             chain,
             genesis,
@@ -136,6 +149,7 @@ impl Explorer {
             client_version,
             config,
             set,
+            contracts,
             assets_version: assets::version(),
             recent: Mutex::default(),
             analysis: OnceLock::new(),
@@ -226,6 +240,8 @@ fn router(explorer: Arc<Explorer>) -> Router {
         .route("/mempool", get(mempool::page))
         .route("/search", get(search::page))
         .route("/live", get(live::stream))
+        .merge(account::routes())
+        .merge(contract::routes())
         .merge(assets::routes());
     pages
         .fallback(search::no_such_page)

@@ -14,6 +14,7 @@ use crate::{
     explorer::{
         Explorer, blocking,
         calls::{self, NoCalls},
+        decode,
         format::{count, gas_price, number, percent},
         page::{self, Answer, Failure, Nav, Numbered},
         parse_bytes, transactions,
@@ -94,10 +95,10 @@ fn show_final(explorer: &Explorer, hash: &B256, found: &FinalReceipt, logs: Opti
         (page::heading("Transaction", html! { span.hash.full { (hash) } (page::copy(&hash.to_string())) }, html! {
             (page::outcome(found.receipt.success)) " final in block " (page::block_link(block)) " · " (page::moment(seal.time_ms))
         }))
-        @if !found.receipt.success { (why(hash, found, calls.as_ref())) }
+        @if !found.receipt.success { (why(explorer, hash, found, calls.as_ref())) }
         (page::section("overview", "Overview", overview(found)))
-        (page::section("input", if tx.tx().is_create() { "Code that creates the contract" } else { "Input" }, input(tx)))
-        (section_of_logs(hash, found, logs)?)
+        (page::section("input", if tx.tx().is_create() { "Code that creates the contract" } else { "Input" }, input(explorer, tx)))
+        (section_of_logs(explorer, hash, found, logs)?)
         @if let Some(calls) = &calls { (calls::section(hash, calls)) }
         (envelope(tx))
     };
@@ -105,10 +106,9 @@ fn show_final(explorer: &Explorer, hash: &B256, found: &FinalReceipt, logs: Opti
 }
 
 /// Why it failed, in words.
-fn why(hash: &B256, found: &FinalReceipt, calls: Option<&Result<CallFrame, NoCalls>>) -> Markup {
-    let tx = &found.transaction.transaction;
+fn why(explorer: &Explorer, hash: &B256, found: &FinalReceipt, calls: Option<&Result<CallFrame, NoCalls>>) -> Markup {
     let words = match calls {
-        Some(Ok(frame)) => explain::failure(frame, found.receipt.gas_used, tx),
+        Some(Ok(frame)) => failure(explorer, found, frame),
         Some(Err(NoCalls::Impossible(error))) => format!("this cannot be found out here: {error}"),
         Some(Err(NoCalls::Slow)) | None => "finding it out takes a while".to_owned(),
     };
@@ -119,6 +119,20 @@ fn why(hash: &B256, found: &FinalReceipt, calls: Option<&Result<CallFrame, NoCal
             @if let Some(Err(NoCalls::Slow)) = calls { p { a href={ "/tx/" (hash) "/calls" } { "Find it out" } } }
             p.muted { "It changed nothing but its sender's nonce, and it paid for the gas that it used." }
         }
+    }
+}
+
+/// The reason that the contract gave, which may be an error of its own; otherwise what the execution says.
+fn failure(explorer: &Explorer, found: &FinalReceipt, frame: &CallFrame) -> String {
+    let tx = &found.transaction.transaction;
+    let own = match &frame.revert_reason {
+        None => frame.output.as_ref().filter(|output| !output.is_empty()),
+        Some(_) => None,
+    };
+    let own = own.and_then(|output| decode::revert(explorer, tx.tx().to().as_ref(), output));
+    match own {
+        Some(reason) => format!("execution reverted: {reason}"),
+        None => explain::failure(frame, found.receipt.gas_used, tx),
     }
 }
 
@@ -154,18 +168,48 @@ fn overview(found: &FinalReceipt) -> Markup {
     page::facts(rows)
 }
 
-fn input(tx: &Recovered) -> Markup {
+fn input(explorer: &Explorer, tx: &Recovered) -> Markup {
     let input = tx.tx().input();
+    let call = if tx.tx().is_create() { None } else { decode::call(explorer, tx.tx().to().as_ref(), input) };
     html! {
         @if input.is_empty() { (page::empty("None: it only moves value.")) }
         @else {
-            p { (transactions::method(tx)) " " span.muted { (count(input.len(), "byte")) } }
-            (page::bytes(input))
+            @if let Some(call) = &call {
+                (decoded(call))
+                details {
+                    summary { (count(input.len(), "byte")) }
+                    (page::bytes(input))
+                }
+            }
+            @else {
+                p { (transactions::method(explorer, tx)) " " span.muted { (count(input.len(), "byte")) } }
+                (page::bytes(input))
+            }
         }
     }
 }
 
-fn section_of_logs(hash: &B256, found: &FinalReceipt, which: Option<&str>) -> Result<Markup, Failure> {
+/// A call or a log, as far as its form is known.
+fn decoded(call: &decode::Call) -> Markup {
+    let rows = call.arguments.iter().map(|argument| {
+        vec![
+            html! { @if argument.name.is_empty() { span.muted { "unnamed" } } @else { (argument.name) } },
+            html! { span.hash { (argument.kind) } },
+            html! { span.hash.full { (argument.value) } },
+        ]
+    });
+    html! {
+        p { span.hash.full { (call.signature) } }
+        @if !call.arguments.is_empty() { (page::table(&["Name", "Type", "Value"], rows.collect())) }
+    }
+}
+
+fn section_of_logs(
+    explorer: &Explorer,
+    hash: &B256,
+    found: &FinalReceipt,
+    which: Option<&str>,
+) -> Result<Markup, Failure> {
     let logs = &found.receipt.logs;
     let at = Numbered::new(which, logs.len(), LOGS_PER_PAGE)?;
     let first = u64::from(found.first_log_index);
@@ -173,7 +217,7 @@ fn section_of_logs(hash: &B256, found: &FinalReceipt, which: Option<&str>) -> Re
         @if logs.is_empty() { (page::empty("It logged nothing.")) }
         @else {
             ol.logs { @for (position, log) in logs.iter().enumerate().skip(at.start()).take(LOGS_PER_PAGE) {
-                li { (one_log(first + position as u64, log)) }
+                li { (one_log(explorer, first + position as u64, log)) }
             } }
             (at.links(&format!("/tx/{hash}?logs="), "#logs"))
         }
@@ -181,11 +225,14 @@ fn section_of_logs(hash: &B256, found: &FinalReceipt, which: Option<&str>) -> Re
     Ok(page::section("logs", &count(logs.len(), "log"), content))
 }
 
-fn one_log(index: u64, log: &Log) -> Markup {
+fn one_log(explorer: &Explorer, index: u64, log: &Log) -> Markup {
     let mut rows = vec![
         ("Log", html! { span.num { (number(index)) } span.muted { " of its block" } }),
         ("Contract", page::address_full(&log.address)),
     ];
+    if let Some(known) = decode::log(explorer, log) {
+        rows.push(("Says", decoded(&known)));
+    }
     rows.push((
         "Topics",
         html! {
@@ -258,7 +305,7 @@ fn show_waiting(explorer: &Explorer, tx: &Recovered) -> Answer {
     let body = html! {
         (page::heading("Transaction", html! { span.hash.full { (tx.hash()) } (page::copy(&tx.hash().to_string())) }, html! { (state) }))
         (page::live_section("waiting", "Waiting for a block", html! { p.what { (words) } (page::facts(rows)) }))
-        (page::section("input", "Input", input(tx)))
+        (page::section("input", "Input", input(explorer, tx)))
         (envelope(tx))
     };
     Ok(page::page(explorer, Nav::Mempool, "Transaction", body))

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::explorer::{
-    Explorer, blocking,
+    Explorer, blocking, decode,
     page::{self, Answer, Failure, Nav},
     parse_number,
 };
@@ -98,12 +98,15 @@ fn take_from_block(explorer: &Explorer, at: Cursor, count: usize, rows: &mut Vec
 }
 
 /// What a transaction does, in a word.
-pub(crate) fn method(transaction: &Recovered) -> Markup {
+pub(crate) fn method(explorer: &Explorer, transaction: &Recovered) -> Markup {
     let tx = transaction.tx();
     let input = tx.input();
     html! {
         @if tx.is_create() { (page::badge("plain", "Creation")) }
         @else if input.is_empty() { (page::badge("plain", "Transfer")) }
+        @else if let Some(call) = decode::call(explorer, tx.to().as_ref(), input) {
+            span.badge.plain title=(call.signature) { (page::short(call.name())) }
+        }
         @else { span.badge.plain.hash { (hex::encode_prefixed(&input[..input.len().min(4)])) } }
     }
 }
@@ -125,12 +128,12 @@ pub(crate) fn value(transaction: &Recovered) -> Markup {
 }
 
 /// A table of transactions.
-pub(crate) fn table(rows: &[Row]) -> Markup {
+pub(crate) fn table(explorer: &Explorer, rows: &[Row]) -> Markup {
     let cells = rows.iter().map(|row| {
         let tx = &row.transaction;
         vec![
             page::transaction_link(tx.hash()),
-            method(tx),
+            method(explorer, tx),
             html! { (page::block_link(row.block)) },
             page::age(row.time_ms),
             page::address_link(&tx.sender()),
@@ -160,7 +163,7 @@ fn show(explorer: &Explorer, before: Option<&str>) -> Answer {
     let listed = list(explorer, from, PER_PAGE, MOST_BLOCKS)?;
     let older = listed.next.map(|next| format!("/txs?before={}", next.text()));
     let content = html! {
-        @if !listed.rows.is_empty() { (table(&listed.rows)) }
+        @if !listed.rows.is_empty() { (table(explorer, &listed.rows)) }
         @else if listed.next.is_some() {
             (page::empty("No transactions in these blocks. Older blocks may have some."))
         }
