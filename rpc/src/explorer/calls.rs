@@ -124,9 +124,11 @@ fn show(explorer: &Explorer, text: &str) -> Answer {
         });
     }
     let content = match within(explorer, &hash, EVM_TIMEOUT) {
-        Ok(frame) if frame.calls.is_empty() => page::empty("It called no other contract."),
         Ok(frame) => html! {
-            (table(&frame, MANY))
+            @if let Some(error) = &frame.error {
+                p.what { "It failed: " (error) @if let Some(reason) = &frame.revert_reason { ": " (reason) } }
+            }
+            @if frame.calls.is_empty() { (page::empty("It called no other contract.")) } @else { (table(&frame, MANY)) }
             @if size(&frame) > MANY {
                 p { "The first " (MANY) " of " (count(size(&frame), "call")) ". The method debug_traceTransaction gives all." }
             }
