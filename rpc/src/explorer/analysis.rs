@@ -94,11 +94,11 @@ fn coalitions(analysis: &Analysis, found: &Coalitions, meaning: &str) -> Markup 
 }
 
 fn least_words(found: &Coalitions) -> String {
-    format!(
-        "coalition with less than {} weight or with fewer than {}",
-        grouped(&found.least_weight.to_string()),
-        count(found.fewest_at_least, "member")
-    )
+    let weight = format!("coalition with less than {} weight", grouped(&found.least_weight.to_string()));
+    match found.fewest_at_least {
+        0 | 1 => weight,
+        most => format!("{weight} or with fewer than {most} members"),
+    }
 }
 
 fn groups(grouping: &Grouping) -> Markup {

@@ -322,7 +322,7 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
             thead role="rowgroup" { tr role="row" { @for name in head { th role="columnheader" scope="col" { (name) } } } }
             tbody role="rowgroup" { @for row in rows {
                 tr role="row" { @for (index, cell) in row.into_iter().enumerate() {
-                    td role="cell" data-label=(head.get(index).unwrap_or(&"")) { (cell) }
+                    td role="cell" data-label=(head.get(index).unwrap_or(&"")) { div.cell { (cell) } }
                 } }
             } }
         } }
