@@ -161,6 +161,7 @@ impl Node {
         };
         let explorer = start_explorer(config, backend.clone()).await?;
         let rpc = if config.rpc.enabled { Some(assent_rpc::serve(config.rpc.server(), backend).await?) } else { None };
+        tasks.spawn(metrics::sampler::run(recorder.clone(), chain.clone(), network.clone(), token.clone()));
         let metrics = if config.metrics.enabled {
             Some(metrics::serve(config.metrics.listen, recorder, status_receiver).await?)
         } else {

@@ -21,6 +21,7 @@ mod eth;
 mod explorer;
 mod http;
 pub mod limits;
+mod measures;
 mod methods;
 mod middleware;
 mod net;
@@ -30,6 +31,7 @@ mod params;
 mod rate_limit;
 mod server;
 mod status;
+mod threads;
 mod trace;
 mod traces;
 mod txpool;
@@ -39,8 +41,9 @@ pub use assent::bundle::{BundleError, BundleValidator, ProofBundle, SlotProof, T
 pub use backend::{Backend, Submission, SubmitError};
 pub use config::RpcConfig;
 pub use explorer::{ExplorerConfig, ExplorerError, ExplorerServer, serve as serve_explorer};
+pub use measures::METRICS;
 pub use server::{RpcError, RpcHandle, serve};
 pub use status::{
-    Abstention, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncProgress,
-    SyncStatus,
+    Abstention, FailedView, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator,
+    SyncProgress, SyncStatus,
 };

@@ -41,6 +41,10 @@ impl From<&ExecutedBlock> for FullBlock {
 }
 
 impl FullBlock {
+    pub(crate) fn block(&self) -> &RecoveredBlock {
+        &self.block
+    }
+
     pub(crate) fn hash(&self) -> B256 {
         self.block.hash()
     }
@@ -64,11 +68,6 @@ impl FullBlock {
     /// The block as Ethereum encodes it.
     pub(crate) fn ethereum_rlp(&self) -> Vec<u8> {
         self.block.ethereum_rlp()
-    }
-
-    /// Bytes as Ethereum counts them.
-    pub(crate) fn size(&self) -> usize {
-        self.block.ethereum_size()
     }
 }
 
@@ -113,6 +112,13 @@ impl<'a> Reader<'a> {
     /// The hash of a block that must be there: its number is not above the head's.
     pub(crate) fn known_hash(&self, number: u64) -> Result<B256, CallError> {
         self.chain.hash_by_number(number)?.ok_or_else(|| absent(number, "hash"))
+    }
+
+    /// A block without its receipts; `None` if there is no such block.
+    pub(crate) fn block(&self, id: BlockId) -> Result<Option<Arc<RecoveredBlock>>, CallError> {
+        let Some(number) = self.chain.resolve(id)? else { return Ok(None) };
+        let block = self.chain.block_by_number(number)?.ok_or_else(|| absent(number, "body"))?;
+        Ok(Some(block))
     }
 
     /// A block with its receipts; `None` if there is no such block.

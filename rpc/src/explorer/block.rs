@@ -57,7 +57,7 @@ fn find(explorer: &Explorer, text: &str) -> Result<u64, Failure> {
     match parse_number(text) {
         Some(block) if block <= head => Ok(block),
         Some(block) => Err(Failure::NotFound {
-            what: format!("Block {} does not exist yet.", number(block)),
+            what: format!("Block {block} does not exist yet."),
             advice: format!("The last final block is {}.", number(head)),
         }),
         None => Err(Failure::NotFound {

@@ -11,7 +11,7 @@ use crate::{
         format::{count, duration, number},
         page::{self, Answer, Nav},
         recent::Skipped,
-        validators,
+        validator, validators,
     },
     status::{NodeStatus, SyncStatus},
 };
@@ -34,6 +34,9 @@ fn show(explorer: &Explorer) -> Answer {
         (page::live_section("node", "This node", this_node(&status)))
         (page::live_section("peers", "Peers", peers(&status)))
         (page::live_section("heard", "Weight that is heard", validators::heard(explorer, &status)))
+        @if !status.failed_views.is_empty() {
+            (page::live_section("failed", "Views that failed, as this node saw them", failed(explorer, &status)))
+        }
         (page::live_section("views", "Views that gave no block", views(explorer, &skipped)))
     };
     Ok(page::page(explorer, Nav::Network, "Network", body))
@@ -87,11 +90,33 @@ fn peers(status: &NodeStatus) -> Markup {
             html! { @match peer.latency_ms { Some(ms) => span.num { (number(ms)) " ms" }, None => { span.muted { "unknown" } } } },
             html! { (validators::last_heard(peer)) },
             html! { @match peer.head { Some(head) => (page::block_link(head)), None => { span.muted { "unknown" } } } },
+            html! { @match &peer.version { Some(version) => (version), None => { span.muted { "not told" } } } },
             html! { @match peer.weight { Some(weight) => span.num { (number(weight)) }, None => { span.muted { "follower" } } } },
             html! { span.hash title=(peer.key) { (page::short(&peer.key.to_string())) } },
         ]
     });
-    page::table(&["Peer", "Connection", "Latency", "Last heard", "Head", "Weight", "Node key"], rows.collect())
+    page::table(
+        &["Peer", "Connection", "Latency", "Last heard", "Head", "Version", "Weight", "Node key"],
+        rows.collect(),
+    )
+}
+
+/// Views that this validator gave up since it started, and why.
+fn failed(explorer: &Explorer, status: &NodeStatus) -> Markup {
+    let rows = status.failed_views.iter().take(VIEWS).map(|failed| {
+        vec![
+            html! { span.num { (number(failed.view)) } },
+            html! {
+                @match validator::find(explorer, &failed.leader) {
+                    Some(index) => a href={ "/validator/" (index) } { (failed.leader) },
+                    None => { (failed.leader) }
+                }
+            },
+            html! { (failed.reason) },
+            html! { span.num { (duration(failed.ago_ms)) " ago" } },
+        ]
+    });
+    page::table(&["View", "Leader", "Why", "Age"], rows.collect())
 }
 
 fn views(explorer: &Explorer, skipped: &[Skipped]) -> Markup {

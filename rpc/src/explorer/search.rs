@@ -57,7 +57,7 @@ fn find(explorer: &Explorer, text: &str) -> Result<String, Failure> {
     }
     Err(match block {
         Some(block) => Failure::NotFound {
-            what: format!("Block {} does not exist yet.", number(block)),
+            what: format!("Block {block} does not exist yet."),
             advice: format!("The last final block is {}. {FORMS}", number(head)),
         },
         None => nothing(text),

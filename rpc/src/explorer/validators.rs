@@ -35,7 +35,7 @@ pub(super) fn seen(explorer: &Explorer, status: &NodeStatus, index: u16) -> Seen
     let key = |key: &PublicKey| B256::new(key.0);
     let heard = !status.silent.iter().any(|silent| silent.key == key(&spec.key));
     match status.peers.iter().find(|peer| peer.key == key(&spec.node_key)) {
-        Some(peer) => Seen { heard, words: last_heard(peer), version: None },
+        Some(peer) => Seen { heard, words: last_heard(peer), version: peer.version.clone() },
         // The node list has everybody but this node.
         None => Seen { heard, words: "this node".into(), version: Some(explorer.client_version.clone()) },
     }

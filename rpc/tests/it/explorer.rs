@@ -229,7 +229,7 @@ async fn the_search_leads_on_or_helps() {
         let answer = get(&server, &format!("/search?q={query}")).await;
         assert_eq!((answer.status, answer.header("location")), (303, Some(to.as_str())), "{query}");
     }
-    contains(&missing(&server, "/search?q=1000").await, &["Block 1,000 does not exist yet", "last final block is 1"]);
+    contains(&missing(&server, "/search?q=1000").await, &["Block 1000 does not exist yet", "last final block is 1"]);
     contains(&missing(&server, "/search?q=0x1234567890abcdef12").await, &["It has 18 hex digits"]);
     let evil = missing(&server, "/search?q=%3Cscript%3Ealert(1)%3C/script%3E").await;
     assert!(!evil.contains(EVIL) && evil.contains("&lt;script&gt;"), "{evil}");
