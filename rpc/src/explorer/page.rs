@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn long_data_is_cut_and_counted() {
-        let shown = bytes(&vec![7; SHOWN_BYTES + 1]).into_string();
+        let shown = bytes(&[7; SHOWN_BYTES + 1]).into_string();
         assert!(shown.contains("The first 8,192 of 8,193 bytes."), "{}", shown.len());
         assert!(bytes(&[]).into_string().contains("none"));
     }

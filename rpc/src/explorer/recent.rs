@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     fn set(weights: &[u64]) -> ValidatorSet {
-        let (genesis, _) = NetworkPlan::new(1, weights.to_vec()).build().unwrap();
+        let (genesis, _) = NetworkPlan::new(31337, weights.to_vec()).build().unwrap();
         let keys = genesis.assent.validators.iter().map(|validator| validator.key);
         let validators = keys.zip(weights).map(|(key, weight)| Validator { key, weight: Weight(*weight) });
         ValidatorSet::new(Epoch(0), validators.collect()).unwrap()
