@@ -240,13 +240,14 @@ impl Chain {
     }
 
     /// Transactions that touched an account (see [`Touched`](crate::execution::Touched)), from the first of block
-    /// `number` on, oldest first.
+    /// `number` on, oldest first. Begins with an error when the index of accounts is not whole.
     pub fn transactions_from(
         &self,
         address: &Address,
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
-        self.inner.store.transactions_from(address, number)
+        let error = self.inner.store.check_address_index().err().map(Err);
+        error.into_iter().chain(self.inner.store.transactions_from(address, number))
     }
 
     /// The same up to the last of block `number`, newest first.
@@ -255,7 +256,8 @@ impl Chain {
         address: &Address,
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
-        self.inner.store.transactions_up_to(address, number)
+        let error = self.inner.store.check_address_index().err().map(Err);
+        error.into_iter().chain(self.inner.store.transactions_up_to(address, number))
     }
 
     /// The last transaction up to block `number` that created a contract at an address.

@@ -8,6 +8,7 @@ mod bounded;
 mod geth;
 mod parity;
 mod replay;
+mod touched;
 
 use std::time::Instant;
 

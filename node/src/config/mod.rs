@@ -22,7 +22,8 @@ use thiserror::Error;
 
 pub use self::{
     settings::{
-        HistorySettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings, P2pSettings, RpcSettings, Settings,
+        HistorySettings, IndexSettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings, P2pSettings,
+        RpcSettings, Settings,
     },
     template::{Overrides, render},
     value::{ExtraPeer, parse_multiaddr, tcp_multiaddr},
@@ -48,6 +49,8 @@ pub struct NodeConfig {
     pub mempool: MempoolSettings,
     /// How much of the past is kept.
     pub history: HistorySettings,
+    /// What is indexed.
+    pub index: IndexSettings,
     /// Whether the home holds a validator key. A node without one is a follower.
     pub validator: bool,
     /// Whether the operator accepts what voting without the signer's memory risks (DESIGN section
@@ -132,6 +135,7 @@ impl NodeConfig {
             log: settings.log,
             mempool: settings.mempool,
             history: settings.history,
+            index: settings.index,
             validator: home.validator_key().exists(),
             accept_lost_memory_risk: false,
             home,
@@ -146,6 +150,7 @@ impl NodeConfig {
             mempool: self.mempool.limits(),
             mempool_journal: Some(self.home.data().join("mempool.journal")),
             history: self.history.retention,
+            without_address_index: !self.index.addresses,
         }
     }
 }
@@ -163,7 +168,7 @@ pub fn unknown_variables(environment: impl IntoIterator<Item = (String, String)>
 }
 
 const PREFIX: &str = "ASSENT_";
-const TABLES: [&str; 6] = ["p2p", "rpc", "metrics", "log", "history", "mempool"];
+const TABLES: [&str; 7] = ["p2p", "rpc", "metrics", "log", "history", "index", "mempool"];
 
 /// The setting that a variable stands for: `ASSENT_RPC_MAX_BODY` is `rpc.max_body`.
 fn setting_of(variable: &str) -> Option<String> {
@@ -382,6 +387,18 @@ mod tests {
         assert_eq!(retention("[history]\nretention = 10000\n"), History::Blocks(10_000));
         let environment = [("ASSENT_HISTORY_RETENTION", "128")];
         assert_eq!(load("", &environment, &none).unwrap().history.retention, History::Blocks(128));
+    }
+
+    #[test]
+    fn the_index_of_accounts_is_there_unless_it_is_left_out() {
+        let none = Flags::default();
+        let left_out = |file: &str| load(file, &[], &none).unwrap().chain_options().without_address_index;
+        assert!(!left_out(""));
+        assert!(left_out("[index]\naddresses = false\n"));
+        let environment = [("ASSENT_INDEX_ADDRESSES", "false")];
+        assert!(load("", &environment, &none).unwrap().chain_options().without_address_index);
+        let text = refusal("[index]\naddresses = \"some\"\n", &[], &none);
+        assert!(text.starts_with("index.addresses: expected"), "{text}");
     }
 
     #[test]

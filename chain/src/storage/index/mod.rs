@@ -4,6 +4,7 @@
 //! An entry is its key; blocks and transactions stand at its end, so that those of one address or topic lie beside each
 //! other in their order. All of a block's entries are in its batch.
 
+mod addresses;
 mod logs;
 mod transactions;
 
@@ -17,6 +18,8 @@ use rocksdb::WriteBatch;
 
 use super::{BlockWrite, Store, schema};
 
+pub use addresses::AddressIndex;
+pub(super) use addresses::Indexed;
 pub use logs::LogTerms;
 
 /// The beginning of the keys of an address in the index of logs.
@@ -54,8 +57,11 @@ impl Store {
         }
         let mut touched = Vec::new();
         let mut created = Vec::new();
+        let with_accounts = self.address_index() == AddressIndex::Whole;
         for (index, of) in (0u32..).zip(write.touched) {
-            touched.extend(of.accounts.iter().map(|address| at_transaction(address, number, index)));
+            if with_accounts {
+                touched.extend(of.accounts.iter().map(|address| at_transaction(address, number, index)));
+            }
             created.extend(of.created.iter().map(|address| at_transaction(address, number, index)));
         }
         for (column, mut keys) in [(schema::ADDRESS_INDEX, touched), (schema::CREATIONS, created)] {
