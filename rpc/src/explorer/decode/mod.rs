@@ -18,7 +18,7 @@ use crate::{
     explorer::{Explorer, contract::Contract},
 };
 use abi::{Abi, Happening, Method, Reason};
-use kind::Field;
+use kind::{Field, Kind};
 use known::KNOWN;
 
 /// Characters of a reason that is shown.
@@ -119,7 +119,6 @@ fn log_by(abi: &Abi, topics: &[B256], data: &[u8]) -> Option<Call> {
 
 /// A value in a topic. Of what does not fit into a word only the hash is there.
 fn indexed_value(field: &Field, topic: &B256) -> Option<String> {
-    use kind::Kind;
     match field.kind {
         Kind::Bytes | Kind::Text | Kind::List(_) | Kind::Fixed(..) | Kind::Tuple(_) => Some(format!("hash {topic}")),
         _ => value::read_word(&field.kind, &topic.0),
