@@ -184,7 +184,7 @@ impl Store {
         {
             let inner = self.inner();
             let others = inner.sizes.iter().filter(|(of, _)| *of != address);
-            let (count, total) = others.fold((0, 0), |(count, total), (_, size)| (count + 1, total + size));
+            let (count, total) = others.fold((0_usize, 0_u64), |(count, total), (_, size)| (count + 1, total + size));
             if count >= MAX_CONTRACTS || total + bytes.len() as u64 > MAX_TOTAL {
                 return Err(StoreError::Full);
             }

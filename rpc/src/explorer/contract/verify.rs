@@ -258,7 +258,8 @@ fn ipfs_hash(content: &[u8]) -> Option<[u8; IPFS_HASH]> {
     node.extend_from_slice(&file);
     let mut hash = [0; IPFS_HASH];
     hash[..2].copy_from_slice(&[0x12, 0x20]);
-    hash[2..].copy_from_slice(&Sha256::digest(&node));
+    let digest: [u8; 32] = Sha256::digest(&node).into();
+    hash[2..].copy_from_slice(&digest);
     Some(hash)
 }
 

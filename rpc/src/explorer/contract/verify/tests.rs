@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use alloy_primitives::B256;
 use serde_json::json;
 
 use super::*;
@@ -9,7 +8,7 @@ const CODE: &[u8] = &[0x60, 0x80, 0x60, 0x40, 0x52, 0x34, 0x80, 0x15, 0x61, 0x00
 
 /// Code with metadata behind it that has this hash.
 fn with_hash(code: &[u8], hash: &[u8; IPFS_HASH]) -> Vec<u8> {
-    let metadata = [&[0xa2], IPFS, hash, b"\x64solc\x43\x00\x08\x1c"].concat();
+    let metadata = [&[0xa2][..], IPFS, hash, b"\x64solc\x43\x00\x08\x1c"].concat();
     let length = u16::try_from(metadata.len()).unwrap();
     [code, &metadata, &length.to_be_bytes()].concat()
 }
@@ -145,7 +144,6 @@ fn the_hash_of_a_file_is_that_of_ipfs() {
     let expected = hex!("122046d44814b9c5af141c3aaab7c05dc5e844ead5f91f12858b021eba45768b4c0e");
     assert_eq!(ipfs_hash(b"hello world\n"), Some(expected));
     assert_eq!(ipfs_hash(&[0; MAX_HASHED + 1]), None);
-    assert_ne!(B256::from_slice(&expected[2..]), B256::ZERO);
 }
 
 #[test]
