@@ -29,12 +29,12 @@ use crate::explorer::{
     security,
 };
 
-pub(crate) use calls::{Called, Caller, TIME_OF_A_PAGE};
+pub(crate) use calls::{Caller, TIME_OF_A_PAGE};
 pub(crate) use store::{Contract, Proof, Store, StoreError};
 
-use calls::{GAS_OF_A_FORM, TIME_OF_A_FORM};
+use calls::{Called, GAS_OF_A_FORM, TIME_OF_A_FORM};
 use forms::{Asked, Sent, field};
-use page::{Notice, Shown};
+use page::Shown;
 use verify::Verdict;
 
 /// Bytes of a form with an ABI. Browsers write three bytes for many of JSON's characters.
@@ -98,7 +98,7 @@ fn shown(explorer: &Explorer, address: &Address, what: Shown<'_>) -> Answer {
 
 /// The page that says what was wrong with a form.
 fn refused(explorer: &Explorer, address: &Address, text: String) -> Answer {
-    let what = Shown { notice: Some(Notice { good: false, text }), ..Shown::default() };
+    let what = Shown { notice: Some(text), ..Shown::default() };
     let mut response = shown(explorer, address, what)?;
     *response.status_mut() = StatusCode::BAD_REQUEST;
     Ok(response)

@@ -21,16 +21,11 @@ const MAX_SOURCE: usize = 256 * 1024;
 /// Sources that are shown.
 const MAX_SOURCES: usize = 64;
 
-/// Something to say at the top of the page.
-pub(super) struct Notice {
-    pub(super) good: bool,
-    pub(super) text: String,
-}
-
 /// What a page shows beside the contract.
 #[derive(Default)]
 pub(super) struct Shown<'a> {
-    pub(super) notice: Option<Notice>,
+    /// What was wrong with a form.
+    pub(super) notice: Option<String>,
     /// What came of a form: the function, the fields, the result.
     pub(super) result: Option<(Selector, &'a Sent, Markup)>,
 }
@@ -43,7 +38,7 @@ pub(super) fn contract(explorer: &Explorer, address: &Address, what: Shown<'_>) 
         (heading("Contract", html! { (page::short(&address.to_string())) }, address_full(address)))
         (tabs(address, "contract", !code.is_empty()))
         @if let Some(notice) = &what.notice {
-            p.notice.bad[!notice.good].good[notice.good] role="status" { (shown(&notice.text, 1_024)) }
+            p.notice.bad role="status" { (shown(notice, 1_024)) }
         }
         @if code.is_empty() {
             (page::empty("This address has no code: it is no contract, or not yet."))
