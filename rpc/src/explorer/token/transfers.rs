@@ -90,11 +90,12 @@ pub(crate) fn read(log: &Log) -> Option<Moved> {
     let address = |topic: &B256| topic[..12].iter().all(|byte| *byte == 0).then(|| Address::from_word(*topic));
     let word = |at: usize| Some(U256::from_be_bytes(*log.data.data.get(at..)?.first_chunk::<32>()?));
     let token = log.address;
-    let (from, to, goods) = match log.topics() {
-        [TRANSFER, from, to] => (from, to, Goods::Amount(word(0)?)),
-        [TRANSFER, from, to, id] => (from, to, Goods::Thing(U256::from_be_bytes(id.0))),
-        [SINGLE, _, from, to] => (from, to, Goods::Kinds(vec![(word(0)?, word(32)?)])),
-        [BATCH, _, from, to] => {
+    let (first, others) = log.topics().split_first()?;
+    let (from, to, goods) = match others {
+        [from, to] if *first == TRANSFER => (from, to, Goods::Amount(word(0)?)),
+        [from, to, id] if *first == TRANSFER => (from, to, Goods::Thing(U256::from_be_bytes(id.0))),
+        [_, from, to] if *first == SINGLE => (from, to, Goods::Kinds(vec![(word(0)?, word(32)?)])),
+        [_, from, to] if *first == BATCH => {
             let (ids, amounts) = (list(&log.data.data, 0)?, list(&log.data.data, 32)?);
             (from, to, Goods::Kinds(ids.into_iter().zip(amounts).collect()))
         }
@@ -126,12 +127,13 @@ impl Scope {
         match self {
             Self::Token(token) => vec![terms(vec![token], vec![vec![TRANSFER, SINGLE, BATCH]])],
             Self::Account(account) => {
-                let (own, any) = (vec![account.into_word()], Vec::new);
+                let own = || vec![account.into_word()];
+                let kinds = || vec![SINGLE, BATCH];
                 vec![
-                    terms(any(), vec![vec![TRANSFER], own.clone()]),
-                    terms(any(), vec![vec![TRANSFER], any(), own.clone()]),
-                    terms(any(), vec![vec![SINGLE, BATCH], any(), own.clone()]),
-                    terms(any(), vec![vec![SINGLE, BATCH], any(), any(), own]),
+                    terms(vec![], vec![vec![TRANSFER], own()]),
+                    terms(vec![], vec![vec![TRANSFER], vec![], own()]),
+                    terms(vec![], vec![kinds(), vec![], own()]),
+                    terms(vec![], vec![kinds(), vec![], vec![], own()]),
                 ]
             }
         }
