@@ -112,7 +112,7 @@ impl Kind {
 pub(crate) fn cursor(query: Result<Query<Listing>, QueryRejection>) -> Result<Wanted, Failure> {
     let Query(listing) = query.map_err(|error| Failure::Bad(error.body_text()))?;
     let before = listing.before.filter(|text| !text.is_empty());
-    let before = before.map(|text| text.parse()).transpose().map_err(Failure::Bad)?;
+    let before = before.map(|text| text.parse::<Cursor>()).transpose().map_err(Failure::Bad)?;
     let kind = match listing.kind.as_deref() {
         None | Some("") => Kind::All,
         Some(text) => {
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn places_in_lists_are_read_as_they_are_written() {
         let cursor = Cursor { number: 120, index: 3 };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        assert_eq!(cursor.to_string().parse::<Cursor>(), Ok(cursor));
         assert_eq!(wanted(Some("120-3"), Some("sent")), Ok(Wanted { before: Some(cursor), kind: Kind::Sent }));
         assert_eq!(wanted(None, None), Ok(Wanted { before: None, kind: Kind::All }));
         assert!(Cursor { number: 2, index: 0 } > Cursor { number: 1, index: 9 });

@@ -217,6 +217,9 @@ fn clean_param(param: &Value, of_event: bool, depth: usize) -> Result<Value, Str
     }
     let mut out = json!({"name": identifier(param.get("name"))?, "type": ty});
     let components = clean_params(param.get("components"), false, depth + 1)?;
+    if components.is_empty() == (ty.split('[').next() == Some("tuple")) {
+        return Err("expected components with the type tuple, and with no other".into());
+    }
     if !components.is_empty() {
         out["components"] = Value::Array(components);
     }
