@@ -15,6 +15,7 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::{Decodable, EMPTY_LIST_CODE, Encodable, Header as RlpHeader};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 
+use crate::recovery::recover_batch;
 use crate::seal::{Seal, SealLimit};
 use crate::transaction::{Recovered, SignedTransaction, TransactionError};
 
@@ -130,15 +131,12 @@ impl Block {
         let mut body = list(&mut fields, "transactions")?;
         let mut transactions = Vec::new();
         while !body.is_empty() {
-            if transactions.len() == limits.transactions {
-                return Err(DecodeError::TooManyTransactions { limit: limits.transactions });
-            }
-            let error = |error| DecodeError::Transaction { index: transactions.len(), error };
-            let raw = transaction_bytes(&mut body).map_err(error)?;
+            let (index, raw) = (transactions.len(), next_transaction(&mut body, transactions.len(), limits)?);
             transactions.push(match known(&keccak256(raw)) {
                 Some(recovered) => BlockTransaction::Known(recovered),
                 None => {
-                    let signed = SignedTransaction::decode(bytes.slice_ref(raw)).map_err(error)?;
+                    let signed = SignedTransaction::decode(bytes.slice_ref(raw))
+                        .map_err(|error| DecodeError::Transaction { index, error })?;
                     BlockTransaction::New(Box::new(signed))
                 }
             });
@@ -186,6 +184,14 @@ fn decode_header(buf: &mut &[u8]) -> Result<(Header, B256), DecodeError> {
     Ok((header, keccak256(raw)))
 }
 
+/// The EIP-2718 bytes of the transaction of a body that has this index, if there may be one more.
+fn next_transaction<'a>(body: &mut &'a [u8], index: usize, limits: BlockLimits) -> Result<&'a [u8], DecodeError> {
+    if index == limits.transactions {
+        return Err(DecodeError::TooManyTransactions { limit: limits.transactions });
+    }
+    transaction_bytes(body).map_err(|error| DecodeError::Transaction { index, error })
+}
+
 /// The EIP-2718 bytes of the next transaction of a body.
 fn transaction_bytes<'a>(buf: &mut &'a [u8]) -> Result<&'a [u8], TransactionError> {
     let start = *buf;
@@ -215,6 +221,37 @@ impl RecoveredBlock {
     /// Joins the parts; the hash must be the header's.
     pub(crate) fn from_parts(hash: B256, header: Header, transactions: Vec<Arc<Recovered>>, seal: Seal) -> Self {
         Self { hash, header, transactions, seal, encoded: OnceLock::new() }
+    }
+
+    /// Reads a block in Ethereum's RLP, as [`RecoveredBlock::ethereum_rlp`] writes it, and finds the senders. It comes
+    /// without a seal, so that of the result is empty.
+    pub fn decode_ethereum(bytes: &Bytes, limits: BlockLimits) -> Result<Self, DecodeError> {
+        if bytes.len() > limits.bytes {
+            return Err(DecodeError::TooLarge { got: bytes.len(), limit: limits.bytes });
+        }
+        let mut rest = bytes.as_ref();
+        let mut fields = list(&mut rest, "block")?;
+        let (header, hash) = decode_header(&mut fields)?;
+        let mut body = list(&mut fields, "transactions")?;
+        let mut signed = Vec::new();
+        while !body.is_empty() {
+            let (index, raw) = (signed.len(), next_transaction(&mut body, signed.len(), limits)?);
+            let decoded = SignedTransaction::decode(bytes.slice_ref(raw));
+            signed.push(decoded.map_err(|error| DecodeError::Transaction { index, error })?);
+        }
+        let ommers = list(&mut fields, "ommers")?;
+        let withdrawals = if header.withdrawals_root.is_some() { list(&mut fields, "withdrawals")? } else { &[] };
+        if [rest, fields, ommers, withdrawals].iter().any(|left| !left.is_empty()) {
+            return Err(DecodeError::Rlp { part: "block", error: alloy_rlp::Error::UnexpectedLength });
+        }
+        if transactions_root(signed.iter()) != header.transactions_root {
+            return Err(DecodeError::NotOfTheHeader { part: "list of transactions" });
+        }
+        let recovered = recover_batch(signed).into_iter().enumerate();
+        let transactions = recovered
+            .map(|(index, tx)| tx.map(Arc::new).map_err(|error| DecodeError::Transaction { index, error }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::from_parts(hash, header, transactions, Seal::default()))
     }
 
     /// keccak256 of the header.

@@ -16,6 +16,7 @@ mod index;
 mod measures;
 mod pool;
 mod read;
+mod simulate;
 mod spec;
 mod tree;
 mod validate;
@@ -41,7 +42,9 @@ pub use build::{BuildError, BuildRequest};
 pub use executed::{ExecutedBlock, Timings};
 pub use finalize::{FinalizeError, ImportError};
 pub use index::IndexError;
+pub use measures::METRICS;
 pub use read::{FinalHeader, FinalReceipt, FinalTransaction};
+pub use simulate::{MAX_SIMULATED_BLOCKS, SimulatedBlock};
 pub use spec::ChainSpec;
 use tree::Parent;
 pub(crate) use tree::{NotInMemory, Tree};
@@ -120,7 +123,6 @@ impl Chain {
     /// must be of this chain and this format, and sound as far as a quick look tells. Nothing is
     /// ever repaired.
     pub fn open(directory: &Path, genesis: &Genesis, options: &ChainOptions) -> Result<Self, OpenError> {
-        measures::describe();
         let spec = ChainSpec::new(genesis)?;
         let (store, head, trie) = open_store(directory, &spec, genesis, options.history)?;
         settle_address_index(&store, head.number, options)?;
@@ -182,6 +184,11 @@ impl Chain {
         // The head first: what becomes final meanwhile may or may not be part of it.
         let head = self.head().number;
         self.inner.store.sync(head)
+    }
+
+    /// Sets the gauges of the database. Cheap; for now and then, not for each block.
+    pub fn measure_storage(&self) {
+        self.inner.store.measure();
     }
 
     fn view_upon(&self, parent: &Parent) -> StateView {

@@ -9,7 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, keccak256};
 use assent_consensus::mutation::mutate;
 
 use crate::block::tests::example;
-use crate::block::{Block, BlockLimits, RecoveredBlock};
+use crate::block::{Block, BlockLimits, RecoveredBlock, transactions_root};
 use crate::recovery::recover;
 use crate::seal::Seal;
 use crate::transaction::tests::{EIP155, one_of_each};
@@ -24,6 +24,7 @@ const LIMITS: BlockLimits = BlockLimits { bytes: 1 << 20, transactions: 16 };
 
 const TRANSACTIONS: Target = Target { name: "transactions", quick: 20_000, script: 48, check: transactions };
 const BLOCKS: Target = Target { name: "blocks", quick: 20_000, script: 48, check: blocks };
+const ETHEREUM: Target = Target { name: "ethereum", quick: 10_000, script: 48, check: ethereum_blocks };
 const SEALS: Target = Target { name: "seals", quick: 20_000, script: 32, check: seals };
 
 #[test]
@@ -37,6 +38,11 @@ fn a_block_is_refused_or_has_the_bytes_that_came() {
 }
 
 #[test]
+fn a_block_in_ethereums_form_is_refused_or_has_the_bytes_that_came() {
+    quick(&ETHEREUM);
+}
+
+#[test]
 fn a_seal_is_refused_or_has_the_bytes_that_came() {
     quick(&SEALS);
 }
@@ -44,7 +50,7 @@ fn a_seal_is_refused_or_has_the_bytes_that_came() {
 #[test]
 #[ignore = "long: make soak"]
 fn soak_of_all_targets() {
-    long(&[&TRANSACTIONS, &BLOCKS, &SEALS]);
+    long(&[&TRANSACTIONS, &BLOCKS, &ETHEREUM, &SEALS]);
 }
 
 fn network_form(signed: &SignedTransaction) -> Vec<u8> {
@@ -104,6 +110,39 @@ fn blocks() -> Check {
                 assert_eq!(block.hash(), header.hash_slow());
                 let again = RecoveredBlock::from_parts(block.hash(), header, transactions, seal);
                 assert_eq!(again.encoded(), &bytes);
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    })
+}
+
+/// Blocks as clients send them to be traced, of both forks that differ in their form.
+fn ethereum_blocks() -> Check {
+    let block = example();
+    // The other one of the example has a signature that is made up.
+    let signed = &block.transactions()[..1];
+    let form = |transactions: &[Arc<Recovered>], withdrawals: bool| {
+        let mut header = block.header().clone();
+        header.transactions_root = transactions_root(transactions.iter().map(|tx| tx.signed()));
+        if !withdrawals {
+            header.withdrawals_root = None;
+            header.blob_gas_used = None;
+            header.excess_blob_gas = None;
+            header.parent_beacon_block_root = None;
+            header.requests_hash = None;
+        }
+        RecoveredBlock::from_parts(header.hash_slow(), header, transactions.to_vec(), Seal::default()).ethereum_rlp()
+    };
+    let corpus = vec![form(signed, true), form(&[], true), form(signed, false)];
+    for bytes in &corpus {
+        RecoveredBlock::decode_ethereum(&Bytes::copy_from_slice(bytes), LIMITS).unwrap();
+    }
+    Box::new(move |script| {
+        let bytes = Bytes::from(mutate(&corpus, script));
+        match RecoveredBlock::decode_ethereum(&bytes, LIMITS) {
+            Ok(block) => {
+                assert_eq!(block.hash(), block.header().hash_slow());
+                assert_eq!(block.ethereum_rlp(), bytes.to_vec());
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }

@@ -159,6 +159,7 @@ impl Node {
             client_version: client_version(),
         };
         let rpc = if config.rpc.enabled { Some(assent_rpc::serve(config.rpc.server(), backend).await?) } else { None };
+        tasks.spawn(metrics::sampler::run(recorder.clone(), chain.clone(), network.clone(), token.clone()));
         let metrics = if config.metrics.enabled {
             Some(metrics::serve(config.metrics.listen, recorder, status_receiver).await?)
         } else {

@@ -23,6 +23,7 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.execution("debug_traceTransaction", 2, trace_transaction);
     methods.execution("debug_traceBlockByNumber", 2, trace_block_by_number);
     methods.execution("debug_traceBlockByHash", 2, trace_block_by_hash);
+    methods.execution("debug_traceBlock", 2, trace_encoded_block);
     methods.execution("debug_traceCall", 3, trace_call);
     methods.blocking("debug_getRawBlock", 1, raw_block);
     methods.blocking("debug_getRawHeader", 1, raw_header);
@@ -79,30 +80,44 @@ fn trace_transaction(api: &Api, args: &Args) -> Result<GethTrace, CallError> {
 }
 
 fn trace_block_by_number(api: &Api, args: &Args) -> Result<Vec<OfTransaction>, CallError> {
-    let number = args.required(0, "block", params::block_number)?;
-    trace_block(api, args, number.into(), || format!("block #{} not found", number.as_number().unwrap_or_default()))
+    trace_block(api, args, args.required(0, "block", params::block_number)?.into())
 }
 
 fn trace_block_by_hash(api: &Api, args: &Args) -> Result<Vec<OfTransaction>, CallError> {
-    let hash = args.required(0, "hash", params::hash)?;
-    trace_block(api, args, hash.into(), || format!("block {hash} not found"))
+    trace_block(api, args, args.required(0, "hash", params::hash)?.into())
 }
 
-fn trace_block(
-    api: &Api,
-    args: &Args,
-    id: BlockId,
-    missing: impl Fn() -> String,
-) -> Result<Vec<OfTransaction>, CallError> {
+/// There is no such block, in Geth's words.
+fn missing(id: BlockId) -> CallError {
+    CallError::Refused(match id {
+        BlockId::Hash(hash) => format!("block {} not found", hash.block_hash),
+        BlockId::Number(number) => format!("block #{} not found", number.as_number().unwrap_or_default()),
+    })
+}
+
+fn trace_block(api: &Api, args: &Args, id: BlockId) -> Result<Vec<OfTransaction>, CallError> {
     let options = options(args, 1)?;
-    let block = Reader::new(api).header(id)?.ok_or_else(|| CallError::Refused(missing()))?;
-    let traces = api.backend.chain.trace_block(block.header.number, &options, limits(api, &options)?)?;
-    Ok(traces.into_iter().map(|(tx_hash, result)| OfTransaction { tx_hash, result }).collect())
+    let block = Reader::new(api).header(id)?.ok_or_else(|| missing(id))?;
+    Ok(each(api.backend.chain.trace_block(block.header.number, &options, limits(api, &options)?)?))
+}
+
+/// A block in Ethereum's RLP, as `debug_getRawBlock` gives it: one of this chain, or one whose parent is.
+fn trace_encoded_block(api: &Api, args: &Args) -> Result<Vec<OfTransaction>, CallError> {
+    let rlp = args.required(0, "block", params::bytes)?;
+    let options = options(args, 1)?;
+    Ok(each(api.backend.chain.trace_encoded_block(&rlp, &options, limits(api, &options)?)?))
+}
+
+fn each(traces: Vec<(B256, GethTrace)>) -> Vec<OfTransaction> {
+    traces.into_iter().map(|(tx_hash, result)| OfTransaction { tx_hash, result }).collect()
 }
 
 fn trace_call(api: &Api, args: &Args) -> Result<GethTrace, CallError> {
     let request = call::request(api, args, 0)?;
     let at = args.block(1)?;
+    if Reader::new(api).header(at)?.is_none() {
+        return Err(missing(at));
+    }
     let options: GethDebugTracingCallOptions = args.optional(2, "options", call::structure)?.unwrap_or_default();
     let overrides = Overrides {
         state: options.state_overrides.unwrap_or_default(),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{B256, Bytes};
 use assent_chain::{mempool::PoolError, state::StateError};
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::json;
@@ -26,8 +26,12 @@ pub(crate) const INVALID_PARAMS: i32 = -32602;
 pub(crate) const INTERNAL: i32 = -32603;
 /// The request is no JSON.
 pub(crate) const PARSE_ERROR: i32 = -32700;
+/// One call asks for too much (Geth's).
+pub(crate) const CLIENT_LIMIT: i32 = -38026;
 /// A contract reverted.
 pub(crate) const REVERTED: i32 = 3;
+/// A transaction that was waited for is not final in time.
+pub(crate) const NOT_FINAL_YET: i32 = 4;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -59,6 +63,22 @@ pub(crate) enum CallError {
     /// Refused for the reason given.
     #[error("{0}")]
     Refused(String),
+    /// Refused with a code that only this kind of call has.
+    #[error("{message}")]
+    Coded {
+        /// The code.
+        code: i32,
+        /// Why.
+        message: String,
+    },
+    /// The transaction was taken, and is not final yet when the caller no longer wants to wait (EIP-7966).
+    #[error("The transaction was added to the transaction pool but wasn't processed in {}.", InGo(.waited))]
+    NotFinalYet {
+        /// The transaction.
+        hash: B256,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// Refused by the mempool.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -87,6 +107,18 @@ pub(crate) enum CallError {
     Internal(String),
 }
 
+/// A duration as Go writes it, in seconds or, below one, in milliseconds.
+struct InGo<'a>(&'a Duration);
+
+impl std::fmt::Display for InGo<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{}ms", self.0.as_millis()),
+            _ => write!(f, "{}s", self.0.as_secs_f64()),
+        }
+    }
+}
+
 impl CallError {
     /// The JSON-RPC code.
     pub(crate) fn code(&self) -> i32 {
@@ -94,6 +126,8 @@ impl CallError {
             Self::InvalidParams(_) | Self::RangeTooLarge { .. } => INVALID_PARAMS,
             Self::MethodNotFound(_) => METHOD_NOT_FOUND,
             Self::Reverted { .. } => REVERTED,
+            Self::NotFinalYet { .. } => NOT_FINAL_YET,
+            Self::Coded { code, .. } => *code,
             Self::Refused(_) | Self::Pool(_) | Self::HeaderNotFound | Self::Pruned(_) => SERVER_ERROR,
             Self::RateLimited { .. } | Self::Busy(_) => LIMIT_EXCEEDED,
             Self::TimedOut(_) => TIMEOUT,
@@ -115,6 +149,7 @@ impl From<CallError> for ErrorObjectOwned {
             CallError::RangeTooLarge { from, to, .. } => {
                 Some(json!({"from": format!("{from:#x}"), "to": format!("{to:#x}")}))
             }
+            CallError::NotFinalYet { hash, .. } => Some(json!(hash)),
             CallError::Pool(error) => Some(json!(error.detail())),
             CallError::RateLimited { retry_after, .. } => {
                 // Rounded up, so that who waits as long is taken.
@@ -157,6 +192,16 @@ mod tests {
             json(CallError::Reverted { reason: Some("no".into()), data }),
             json!({"code": 3, "message": "execution reverted: no", "data": "0xabcd"})
         );
+    }
+
+    #[test]
+    fn who_no_longer_waits_is_told_for_which_transaction() {
+        let hash = B256::repeat_byte(7);
+        for (waited, text) in [(Duration::from_millis(250), "250ms"), (Duration::from_millis(2_500), "2.5s")] {
+            let message = format!("The transaction was added to the transaction pool but wasn't processed in {text}.");
+            let expected = json!({"code": 4, "message": message, "data": hash});
+            assert_eq!(json(CallError::NotFinalYet { hash, waited }), expected);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod errors;
 mod eth;
 mod http;
 pub mod limits;
+mod measures;
 mod methods;
 mod middleware;
 mod net;
@@ -27,6 +28,7 @@ mod params;
 mod rate_limit;
 mod server;
 mod status;
+mod threads;
 mod trace;
 mod traces;
 mod txpool;
@@ -35,8 +37,9 @@ mod web3;
 pub use assent::bundle::{BundleError, BundleValidator, ProofBundle, SlotProof, Trust};
 pub use backend::{Backend, Submission, SubmitError};
 pub use config::RpcConfig;
+pub use measures::METRICS;
 pub use server::{RpcError, RpcHandle, serve};
 pub use status::{
-    Abstention, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncProgress,
-    SyncStatus,
+    Abstention, FailedView, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator,
+    SyncProgress, SyncStatus,
 };

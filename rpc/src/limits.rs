@@ -57,7 +57,7 @@ pub const GAS_CAP: u64 = 50_000_000;
 pub const HEAVY_QUEUE_PER_SLOT: usize = 16;
 
 /// Reads of blocks, transactions and receipts that run at a time. They take a fraction of a
-/// millisecond each, and leave the runtime's other blocking threads (512 in all) to consensus.
+/// millisecond each.
 pub const READ_SLOTS: usize = 32;
 
 /// Reads that may wait for a place; further ones are told to come back.
@@ -95,8 +95,19 @@ pub const MAX_CERTIFICATE_SEARCH: u64 = 256;
 /// Storage positions that one `eth_getProof` may name (Geth's limit).
 pub const MAX_PROOF_SLOTS: usize = 1_024;
 
-/// Bytes that what one trace records may take: a hundred thousand steps with a full stack and some memory.
-pub const MAX_TRACE_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes that the traces of one call may take, with the answer that is made of them: some 180,000 steps with ten words
+/// on the stack. As many calls at a time as there are places for executions may take this much.
+pub const MAX_TRACE_BYTES: usize = 256 * 1024 * 1024;
+
+/// Storage positions that one `eth_getStorageValues` may name (Geth's limit).
+pub const MAX_STORAGE_VALUES: usize = 1_024;
+
+/// Calls of one `eth_simulateV1`: more than its gas is enough for.
+pub const MAX_SIMULATED_CALLS: usize = 5_000;
+
+/// Time that `eth_sendRawTransactionSync` waits unless it is told otherwise (Geth's). It never waits for the whole of
+/// the time that a call may take, so that its own answer comes first.
+pub const SYNC_WAIT: Duration = Duration::from_secs(20);
 
 /// Traces that one `trace_filter` may return, and blocks that it may go through.
 pub const MAX_TRACE_RESULTS: usize = 10_000;
@@ -135,6 +146,10 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Time without an answer after which a WebSocket is closed.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How far the server's threads stand behind all others (`nice`, 19 is the most). Blocks are made first: with 10,
+/// a flood of traces that takes all processors doubles the time between some blocks; with 19 it is not seen.
+pub const THREAD_NICENESS: i32 = 19;
 
 /// Time that open calls get when the server stops.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,17 +1,20 @@
 //! The namespaces `ots` and `erigon`, which the explorer Otterscan asks for beside `eth`. Block and page numbers may be
 //! JSON numbers. See <https://docs.otterscan.io/api-docs/ots-api>.
 
-use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_consensus::Transaction as _;
+use alloy_eips::BlockId;
+use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::{BlockTransactions, Header};
 use alloy_rpc_types_trace::{
     geth::CallFrame,
     otterscan::{
-        BlockDetails, ContractCreator, InternalIssuance, InternalOperation, OtsBlockTransactions, OtsReceipt,
-        OtsTransactionReceipt, TraceEntry, TransactionsWithReceipts,
+        ContractCreator, InternalIssuance, InternalOperation, OtsBlock, OtsReceipt, OtsSlimBlock,
+        OtsTransactionReceipt, TraceEntry,
     },
 };
 use assent_chain::storage::TransactionPosition;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     errors::CallError,
@@ -19,7 +22,7 @@ use crate::{
         blocks::{
             RpcReceipt, RpcTransaction, rpc_block, rpc_final_receipt, rpc_final_transaction, rpc_header, rpc_receipts,
         },
-        reader::{FullBlock, Reader},
+        reader::Reader,
     },
     limits::MAX_PAGE,
     methods::{Api, Registrar},
@@ -30,9 +33,39 @@ use crate::{
 /// The version of Otterscan's interface.
 const API_LEVEL: u64 = 8;
 
-type Details = BlockDetails<Header>;
-type Page = OtsBlockTransactions<RpcTransaction, Header>;
-type Found = TransactionsWithReceipts<RpcTransaction>;
+/// A block without its transactions, and what they paid.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    block: Value,
+    issuance: InternalIssuance,
+    total_fees: U256,
+}
+
+/// A part of a block's transactions.
+#[derive(Debug, Serialize)]
+struct Page {
+    fullblock: Value,
+    receipts: Vec<OtsTransactionReceipt>,
+}
+
+/// A whole receipt: here Otterscan reads the logs as well.
+#[derive(Debug, Serialize)]
+struct DatedReceipt {
+    #[serde(flatten)]
+    receipt: RpcReceipt,
+    timestamp: U64,
+}
+
+/// A part of the transactions that touched an account.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Found {
+    txs: Vec<RpcTransaction>,
+    receipts: Vec<DatedReceipt>,
+    first_page: bool,
+    last_page: bool,
+}
 
 pub(crate) fn register(methods: &mut Registrar) {
     methods.quick("ots_getApiLevel", 0, api_level);
@@ -74,10 +107,20 @@ fn total_fees(receipts: &[RpcReceipt]) -> U256 {
     receipts.iter().map(|receipt| U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price)).sum()
 }
 
+/// A block as the interface wants it: the bloom of its logs is null.
+fn without_bloom(block: &impl Serialize) -> Result<Value, CallError> {
+    let mut block = serde_json::to_value(block).map_err(CallError::internal)?;
+    if let Some(fields) = block.as_object_mut() {
+        fields.insert("logsBloom".into(), Value::Null);
+    }
+    Ok(block)
+}
+
 fn details(api: &Api, id: BlockId) -> Result<Option<Details>, CallError> {
     let Some(block) = Reader::new(api).full(id)? else { return Ok(None) };
-    let fees = total_fees(&rpc_receipts(&block));
-    Ok(Some(Details::new(rpc_block(&block, false), InternalIssuance::default(), fees)))
+    let total_fees = total_fees(&rpc_receipts(&block));
+    let block = without_bloom(&OtsSlimBlock::<Header>::from(rpc_block(block.block(), false)))?;
+    Ok(Some(Details { block, issuance: InternalIssuance::default(), total_fees }))
 }
 
 fn block_details(api: &Api, args: &Args) -> Result<Option<Details>, CallError> {
@@ -88,7 +131,7 @@ fn block_details_by_hash(api: &Api, args: &Args) -> Result<Option<Details>, Call
     details(api, args.required(0, "hash", params::hash)?.into())
 }
 
-/// A receipt without its logs, as the interface wants it.
+/// A receipt without its logs, as the interface wants it on the page of a block.
 fn slim(receipt: RpcReceipt, timestamp: Option<u64>) -> OtsTransactionReceipt {
     let inner = OtsReceipt {
         status: receipt.status(),
@@ -122,13 +165,13 @@ fn block_transactions(api: &Api, args: &Args) -> Result<Option<Page>, CallError>
     let range = end.saturating_sub(size)..end;
     let timestamp = Some(block.header().timestamp);
     let receipts = rpc_receipts(&block).drain(range.clone()).map(|receipt| slim(receipt, timestamp)).collect();
-    let mut whole = rpc_block(&block, true);
+    let mut whole = rpc_block(block.block(), true);
     if let BlockTransactions::Full(transactions) = &mut whole.transactions {
         *transactions = transactions.drain(range).collect();
     }
-    let mut fullblock = alloy_rpc_types_trace::otterscan::OtsBlock::from(whole);
+    let mut fullblock = OtsBlock::from(whole);
     fullblock.transaction_count = count;
-    Ok(Some(Page { fullblock, receipts }))
+    Ok(Some(Page { fullblock: without_bloom(&fullblock)?, receipts }))
 }
 
 /// A page of the transactions that touched an account: at least so many if there are, and never a part of a block.
@@ -160,7 +203,7 @@ fn found(
         let receipt = reader.receipt(tx.transaction.hash())?;
         let receipt = receipt.ok_or_else(|| CallError::internal(format!("a receipt of block {number} is missing")))?;
         found.txs.push(rpc_final_transaction(&tx));
-        found.receipts.push(slim(rpc_final_receipt(&receipt), Some(tx.timestamp)));
+        found.receipts.push(DatedReceipt { receipt: rpc_final_receipt(&receipt), timestamp: U64::from(tx.timestamp) });
     }
     Ok(found)
 }
@@ -190,35 +233,31 @@ fn search_after(api: &Api, args: &Args) -> Result<Found, CallError> {
     found(&reader, positions, !more, number == 0)
 }
 
-/// The block that raised an account's nonce beyond this one is found by halving, in the states of the past.
 fn by_sender_and_nonce(api: &Api, args: &Args) -> Result<Option<B256>, CallError> {
     let sender = args.required(0, "address", params::address)?;
     let nonce = args.required(1, "nonce", params::u64)?;
     let reader = Reader::new(api);
-    let sent = |number: u64| -> Result<bool, CallError> {
-        Ok(reader.state(BlockNumberOrTag::Number(number).into())?.nonce(&sender)? > nonce)
-    };
-    let (mut before, mut at) = (api.backend.chain.oldest_state(), reader.head_number());
-    if !sent(at)? || sent(before)? {
+    // What is not used yet is not looked for.
+    if reader.state(BlockId::latest())?.nonce(&sender)? <= nonce {
         return Ok(None);
     }
-    while before + 1 < at {
-        let middle = before + (at - before) / 2;
-        if sent(middle)? { at = middle } else { before = middle }
-    }
-    let block: FullBlock = reader.known_block(at)?;
-    let tx = block.transactions().iter().find(|tx| tx.sender() == sender && tx.nonce() == nonce);
-    Ok(tx.map(|tx| *tx.hash()))
+    Ok(reader.sent_with_nonce(&sender, nonce)?.map(|tx| *tx.transaction.hash()))
 }
 
-/// Who created a contract, in a transaction or by another contract within one.
+/// Who created a contract, in a transaction or by another contract within one; `None` for what has no code (any more).
 fn contract_creator(api: &Api, args: &Args) -> Result<Option<ContractCreator>, CallError> {
     let address = args.required(0, "address", params::address)?;
     let reader = Reader::new(api);
-    let Some(position) = api.backend.chain.creation_up_to(&address, u64::MAX)? else { return Ok(None) };
-    let TransactionPosition { number, index } = position;
-    let Some(tx) = reader.transaction_at(number.into(), index)? else { return Ok(None) };
-    let hash = *tx.transaction.hash();
+    let account = reader.state(BlockId::latest())?.account(&address)?;
+    if !account.is_some_and(|account| account.has_code()) {
+        return Ok(None);
+    }
+    let Some(found) = reader.creation(&address)? else { return Ok(None) };
+    let tx = &found.transaction;
+    let (hash, sender) = (*tx.hash(), tx.sender());
+    if tx.tx().kind().is_create() && sender.create(tx.nonce()) == address {
+        return Ok(Some(ContractCreator { hash, creator: sender }));
+    }
     let frame = api.backend.chain.call_frames(&hash, traces::limits(api))?;
     Ok(creator(&frame, &address).map(|creator| ContractCreator { hash, creator }))
 }
@@ -239,26 +278,29 @@ fn internal_operations(api: &Api, args: &Args) -> Result<Vec<InternalOperation>,
 
 fn trace_transaction(api: &Api, args: &Args) -> Result<Vec<TraceEntry>, CallError> {
     let hash = args.required(0, "hash", params::hash)?;
-    let frame = api.backend.chain.call_frames(&hash, traces::limits(api))?;
-    let mut entries = Vec::new();
-    flatten(frame, 0, &mut entries);
-    Ok(entries)
+    Ok(flat(api.backend.chain.call_frames(&hash, traces::limits(api))?))
 }
 
-/// The calls in the order in which they began.
-fn flatten(frame: CallFrame, depth: u32, entries: &mut Vec<TraceEntry>) {
-    entries.push(TraceEntry {
-        r#type: frame.typ,
-        depth,
-        from: frame.from,
-        to: frame.to.unwrap_or_default(),
-        value: frame.value,
-        input: frame.input,
-        output: frame.output.unwrap_or_default(),
-    });
-    for call in frame.calls {
-        flatten(call, depth + 1, entries);
+/// The calls in the order in which they began. Without recursion: calls can be a thousand deep.
+fn flat(frame: CallFrame) -> Vec<TraceEntry> {
+    let mut entries = Vec::new();
+    let mut open = vec![(frame, 0)];
+    while let Some((mut frame, depth)) = open.pop() {
+        let calls = std::mem::take(&mut frame.calls);
+        open.extend(calls.into_iter().rev().map(|call| (call, depth + 1)));
+        // A delegated call has the value of the call around it, and moves none.
+        let value = frame.value.filter(|_| frame.typ != "DELEGATECALL");
+        entries.push(TraceEntry {
+            r#type: frame.typ,
+            depth,
+            from: frame.from,
+            to: frame.to.unwrap_or_default(),
+            value,
+            input: frame.input,
+            output: frame.output.unwrap_or_default(),
+        });
     }
+    entries
 }
 
 /// What a transaction reverted with; nothing if it did not.

@@ -1,10 +1,11 @@
 //! The namespace `trace`: calls, state differences and steps in the shapes of Parity and Erigon. There are no block
 //! rewards, so none are listed.
 
+use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::map::HashSet;
 use alloy_rpc_types_trace::{
     filter::TraceFilter,
-    parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
+    parity::{Action, LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
 };
 use assent_chain::{execution::Overrides, trace::TraceError};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::{
     errors::CallError,
     eth::{call, reader::Reader},
-    limits::{MAX_TRACE_BLOCKS, MAX_TRACE_RESULTS},
+    limits::{MAX_TRACE_BLOCKS, MAX_TRACE_BYTES, MAX_TRACE_RESULTS},
     methods::{Api, Registrar},
     params::{self, Args, invalid},
     traces,
@@ -27,8 +28,9 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.execution("trace_get", 2, get);
     methods.execution("trace_replayTransaction", 2, replay_transaction);
     methods.execution("trace_replayBlockTransactions", 2, replay_block);
-    methods.execution("trace_call", 3, call_one);
+    methods.execution("trace_call", 5, call_one);
     methods.execution("trace_callMany", 2, call_many);
+    methods.execution("trace_rawTransaction", 3, raw_transaction);
     methods.execution("trace_filter", 1, filter);
 }
 
@@ -84,8 +86,8 @@ fn replay_block(api: &Api, args: &Args) -> Result<Option<Vec<TraceResultsWithTra
 
 fn call_one(api: &Api, args: &Args) -> Result<TraceResults, CallError> {
     let calls = [(call::request(api, args, 0)?, args.required(1, "types", types)?)];
-    let limits = traces::limits(api);
-    let mut results = api.backend.chain.parity_calls(args.block(2)?, &calls, &Overrides::default(), limits)?;
+    let overrides = call::overrides(args, 3, 4)?;
+    let mut results = api.backend.chain.parity_calls(args.block(2)?, &calls, &overrides, traces::limits(api))?;
     results.pop().ok_or_else(|| CallError::internal("a call without a result"))
 }
 
@@ -106,52 +108,117 @@ fn call_many(api: &Api, args: &Args) -> Result<Vec<TraceResults>, CallError> {
     Ok(api.backend.chain.parity_calls(args.block(1)?, &calls, &Overrides::default(), traces::limits(api))?)
 }
 
+/// What a signed transaction would do, without sending it.
+fn raw_transaction(api: &Api, args: &Args) -> Result<TraceResults, CallError> {
+    let raw = args.required(0, "transaction", params::bytes)?;
+    let types = args.required(1, "types", types)?;
+    Ok(api.backend.chain.parity_raw(args.block(2)?, raw, &types, traces::limits(api))?)
+}
+
+/// Which traces are wanted; without `fromBlock` from the first block on.
+struct Criteria {
+    from: BlockNumberOrTag,
+    to: BlockNumberOrTag,
+    skip: u64,
+    count: u64,
+    addresses: TraceFilter,
+}
+
+impl Criteria {
+    fn parse(args: &Args) -> Result<Self, CallError> {
+        let what = "invalid argument 0: filter";
+        let mut fields = args.required(0, "filter", params::object)?;
+        fields.retain(|_, value| !value.is_null());
+        let mut field = |name: &str| (format!("{what}.{name}"), fields.remove(name));
+        let block = |(name, value): (String, Option<Value>), otherwise| match value {
+            Some(value) => params::block_number(&name, &value),
+            None => Ok(otherwise),
+        };
+        let number = |(name, value): (String, Option<Value>), otherwise| match value {
+            Some(value) => params::u64(&name, &value),
+            None => Ok(otherwise),
+        };
+        Ok(Self {
+            from: block(field("fromBlock"), BlockNumberOrTag::Earliest)?,
+            to: block(field("toBlock"), BlockNumberOrTag::Latest)?,
+            skip: number(field("after"), 0)?,
+            count: number(field("count"), u64::MAX)?,
+            addresses: call::structure(what, &Value::Object(fields))?,
+        })
+    }
+
+    /// The numbers of the range, if it is one and not too large.
+    fn range(&self, head: u64) -> Result<(u64, u64), CallError> {
+        let number = |tag: BlockNumberOrTag| match tag {
+            BlockNumberOrTag::Number(number) => number,
+            BlockNumberOrTag::Earliest => 0,
+            _ => head,
+        };
+        let (from, to) = (number(self.from), number(self.to));
+        if from > to || to > head {
+            let message = format!("invalid block range params: fromBlock {from:#x}, toBlock {to:#x}, head {head:#x}");
+            return Err(CallError::InvalidParams(message));
+        }
+        if to - from >= MAX_TRACE_BLOCKS {
+            let to = from + MAX_TRACE_BLOCKS - 1;
+            let message = format!(
+                "block range is too large: at most {MAX_TRACE_BLOCKS} blocks per call; begin with {from:#x} to {to:#x}"
+            );
+            return Err(CallError::RangeTooLarge { message, from, to });
+        }
+        Ok((from, to))
+    }
+}
+
+/// About how many bytes a trace and its JSON take.
+fn bytes(trace: &LocalizedTransactionTrace) -> usize {
+    let trace = &trace.trace;
+    let data = match &trace.action {
+        Action::Call(call) => call.input.len(),
+        Action::Create(create) => create.init.len(),
+        Action::Selfdestruct(_) | Action::Reward(_) => 0,
+    };
+    let output = trace.result.as_ref().map_or(0, |result| result.output().len());
+    1_024 + 16 * trace.trace_address.len() + 3 * (data + output)
+}
+
 fn filter(api: &Api, args: &Args) -> Result<Vec<LocalizedTransactionTrace>, CallError> {
-    let filter: TraceFilter = args.required(0, "filter", call::structure)?;
-    let head = Reader::new(api).head_number();
-    let (from, to) = (filter.from_block.unwrap_or(head), filter.to_block.unwrap_or(head));
-    if from > to || to > head {
-        let message = format!("invalid block range params: fromBlock {from:#x}, toBlock {to:#x}, head {head:#x}");
-        return Err(CallError::InvalidParams(message));
+    let criteria = Criteria::parse(args)?;
+    let (from, to) = criteria.range(Reader::new(api).head_number())?;
+    let (matcher, limits) = (criteria.addresses.matcher(), traces::limits(api));
+    let (mut seen, mut size, mut found) = (0u64, 0usize, Vec::new());
+    // What cannot be told at once can be told in steps, but for a single block.
+    let in_steps = |number: u64, reason: String| {
+        let to = number - 1;
+        let message = format!("{reason}; retry with the range {from:#x} to {to:#x} and go on from there");
+        CallError::RangeTooLarge { message, from, to }
+    };
+    if criteria.count == 0 {
+        return Ok(found);
     }
-    let too_large = |message: String, to: u64| CallError::RangeTooLarge { message, from, to };
-    if to - from >= MAX_TRACE_BLOCKS {
-        let to = from + MAX_TRACE_BLOCKS - 1;
-        let message = format!(
-            "block range is too large: at most {MAX_TRACE_BLOCKS} blocks per call; begin with {from:#x} to {to:#x}"
-        );
-        return Err(too_large(message, to));
-    }
-    let (matcher, limits) = (filter.matcher(), traces::limits(api));
-    let (skip, count) = (filter.after.unwrap_or(0), filter.count.unwrap_or(u64::MAX));
-    let mut seen = 0u64;
-    let mut found = Vec::new();
     for number in from..=to {
         let of_block = match api.backend.chain.parity_localized(number, limits) {
             Err(TraceError::TimedOut) if number > from => {
-                let to = number - 1;
-                let message =
-                    format!("query takes too long; retry with the range {from:#x} to {to:#x} and go on from there");
-                return Err(too_large(message, to));
+                return Err(in_steps(number, "query takes too long".into()));
             }
             traces => traces?,
         };
         for trace in of_block.into_iter().filter(|trace| matcher.matches(&trace.trace)) {
             seen += 1;
-            if seen <= skip {
+            if seen <= criteria.skip {
                 continue;
             }
+            size += bytes(&trace);
             found.push(trace);
-            if found.len() as u64 >= count {
+            if found.len() as u64 >= criteria.count {
                 return Ok(found);
             }
         }
-        if found.len() > MAX_TRACE_RESULTS && number > from {
-            let to = number - 1;
-            let message = format!(
-                "query returns more than {MAX_TRACE_RESULTS} traces; retry with the range {from:#x} to {to:#x}, or with count"
-            );
-            return Err(too_large(message, to));
+        if number > from && found.len() > MAX_TRACE_RESULTS {
+            return Err(in_steps(number, format!("query returns more than {MAX_TRACE_RESULTS} traces")));
+        }
+        if number > from && size > MAX_TRACE_BYTES {
+            return Err(in_steps(number, format!("query returns more than {MAX_TRACE_BYTES} bytes")));
         }
     }
     Ok(found)

@@ -4,12 +4,13 @@
 //! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), breaks the
 //! links between them ([`proxy`]), speaks JSON-RPC with them ([`rpc`]), sends signed transactions
 //! ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks that all nodes have the same chain
-//! ([`checks`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
+//! ([`checks`]) and that operators can watch them ([`monitoring`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
 //! only as a user does: its command line, its files and its sockets. The exceptions are [`votes`], which
 //! reads what nodes wrote into their logs of votes, and [`damage`], which damages data folders and knows where the signer's
 //! mark has its slots.
 
 pub mod accounts;
+pub mod anvil;
 pub mod binary;
 pub mod cast;
 pub mod checks;
@@ -21,6 +22,7 @@ pub mod dice;
 pub mod examples;
 mod homes;
 pub mod load;
+pub mod monitoring;
 pub mod ports;
 pub mod process;
 pub mod proxy;

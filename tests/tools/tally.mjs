@@ -9,7 +9,7 @@ const input = {
   settings: {
     evmVersion: 'shanghai',
     optimizer: { enabled: true },
-    outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } },
+    outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object', 'evm.deployedBytecode.object'] } },
   },
 }
 const output = JSON.parse(solc.compile(JSON.stringify(input)))
@@ -18,27 +18,29 @@ const compiled = output.contracts['Tally.sol'].Tally
 
 export const abi = compiled.abi
 export const bytecode = '0x' + compiled.evm.bytecode.object
+export const deployedBytecode = '0x' + compiled.evm.deployedBytecode.object
 
 const variable = (name) => {
   if (!process.env[name]) throw new Error(`${name} is not set`)
   return process.env[name]
 }
 export const rpc = variable('RPC_URL')
-export const websocket = rpc.replace('http', 'ws')
+export const websocket = variable('WS_URL')
 export const keys = variable('PRIVATE_KEYS').split(',')
 
-// One line for each thing that was checked; the first that is wrong ends the process.
-export const same = (what, got, expected) => {
-  const text = (value) => JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? `${part}` : part))
-  if (text(got) !== text(expected)) throw new Error(`${what}: expected ${text(expected)}, got ${text(got)}`)
-  console.log(`ok  ${what}`)
+// What is signed for `countFor`.
+export const typed = (address, chainId, who, by, nonce) => ({
+  domain: { name: 'Tally', version: '1', chainId, verifyingContract: address },
+  types: { Count: [{ name: 'who', type: 'address' }, { name: 'by', type: 'uint256' }, { name: 'nonce', type: 'uint256' }] },
+  primaryType: 'Count',
+  message: { who, by, nonce },
+})
+
+// A method as it is, without a library: the whole answer.
+export const ask = async (method, params = []) => {
+  const body = JSON.stringify(Array.isArray(method) ? method : { jsonrpc: '2.0', id: 1, method, params })
+  const answer = await fetch(rpc, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  return answer.json()
 }
-export const fails = async (what, part, attempt) => {
-  const error = await attempt().then(
-    (value) => new Error(`it did not fail, but gave ${value}`),
-    (error) => error,
-  )
-  const seen = [error.message, error.shortMessage, error.reason, error.revert?.name, error.details].join(' ')
-  if (!seen.includes(part)) throw new Error(`${what}: expected ${part}, got ${seen}`)
-  console.log(`ok  ${what}`)
-}
+
+export { fails, same, until } from './checks.mjs'

@@ -48,6 +48,18 @@ impl ExecutedBlock {
         Self { block: Arc::new(block), receipts: Arc::new(receipts), touched, diff, timings, transaction_hashes }
     }
 
+    /// One that is told and forgotten: it is not counted, and nobody asks what its transactions touched.
+    pub(crate) fn simulated(block: RecoveredBlock, receipts: Vec<Receipt>, diff: StateDiff) -> Self {
+        Self {
+            block: Arc::new(block),
+            receipts: Arc::new(receipts),
+            touched: Vec::new(),
+            diff,
+            timings: Timings::default(),
+            transaction_hashes: B256Set::default(),
+        }
+    }
+
     /// keccak256 of the header.
     pub fn hash(&self) -> B256 {
         self.block.hash()

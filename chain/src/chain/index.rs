@@ -60,11 +60,11 @@ impl Chain {
                     return Ok(built);
                 }
             }
-            let touched = self.touched(number).map_err(|source| not_built(end, number, source))?;
+            let (block, touched) = self.touched(number).map_err(|source| not_built(end, number, source))?;
             let head = {
                 let _finalizing = self.inner.finalizing.lock();
                 let head = self.head().number;
-                self.inner.store.extend_addresses(number, &touched, head)?;
+                self.inner.store.extend_addresses(&block, &touched, head)?;
                 head
             };
             built += 1;

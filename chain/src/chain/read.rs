@@ -12,7 +12,7 @@ use crate::block::RecoveredBlock;
 use crate::execution::{Receipt, effective_gas_price};
 use crate::seal::Seal;
 use crate::state::{StateError, StateView};
-use crate::storage::{LogTerms, StorageError, TransactionPosition};
+use crate::storage::{History, LogTerms, Searched, StorageError, TransactionPosition};
 use crate::transaction::Recovered;
 use crate::trie::AccountProof;
 
@@ -195,12 +195,17 @@ impl Chain {
         Ok(self.inner.tree.view_of_final(&self.inner.store, number))
     }
 
+    /// Of how many blocks the state is kept.
+    pub fn history(&self) -> History {
+        self.inner.store.history()
+    }
+
     /// The oldest block whose state can be read: 0 in an archive.
     pub fn oldest_state(&self) -> u64 {
         self.inner.store.oldest_state()
     }
 
-    fn check_kept(&self, number: u64) -> Result<(), StateError> {
+    pub(super) fn check_kept(&self, number: u64) -> Result<(), StateError> {
         let oldest = self.oldest_state();
         if number < oldest {
             return Err(StateError::Pruned { number, oldest, head: self.head().number });
@@ -235,7 +240,7 @@ impl Chain {
         &self,
         terms: &LogTerms,
         range: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = Result<u64, StorageError>> {
+    ) -> impl Iterator<Item = Result<Searched, StorageError>> {
         self.inner.store.blocks_with_logs(terms, range)
     }
 
@@ -246,8 +251,13 @@ impl Chain {
         address: &Address,
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
+        // What is being written is not told before it is the head.
+        let head = self.head().number;
+        let told = move |position: &Result<TransactionPosition, _>| {
+            position.as_ref().map_or(true, |position| position.number <= head)
+        };
         let error = self.inner.store.check_address_index().err().map(Err);
-        error.into_iter().chain(self.inner.store.transactions_from(address, number))
+        error.into_iter().chain(self.inner.store.transactions_from(address, number).take_while(told))
     }
 
     /// The same up to the last of block `number`, newest first.
@@ -257,12 +267,18 @@ impl Chain {
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
         let error = self.inner.store.check_address_index().err().map(Err);
-        error.into_iter().chain(self.inner.store.transactions_up_to(address, number))
+        error.into_iter().chain(self.inner.store.transactions_up_to(address, number.min(self.head().number)))
+    }
+
+    /// The transaction in which an account used a nonce.
+    pub fn sent_with_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<TransactionPosition>, StorageError> {
+        self.inner.store.check_address_index()?;
+        self.inner.store.sent_with_nonce(sender, nonce, self.head().number)
     }
 
     /// The last transaction up to block `number` that created a contract at an address.
     pub fn creation_up_to(&self, address: &Address, number: u64) -> Result<Option<TransactionPosition>, StorageError> {
-        self.inner.store.creation_up_to(address, number)
+        self.inner.store.creation_up_to(address, number.min(self.head().number))
     }
 
     fn recent(&self, number: u64) -> Option<Arc<ExecutedBlock>> {

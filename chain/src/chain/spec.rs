@@ -13,7 +13,7 @@ use revm::bytecode::Bytecode;
 use revm::primitives::hardfork::SpecId;
 
 use crate::block::BlockLimits;
-use crate::execution::{BlockContext, ForkError, Forks};
+use crate::execution::{BlockContext, ForkError, Forks, Overrides};
 use crate::seal::{MAX_SEAL_BYTES, Seal};
 use crate::state::{AccountDiff, FlatAccount, SlotDiff, StateDiff};
 
@@ -75,20 +75,33 @@ impl ChainSpec {
         BlockContext::of_header(header, self.chain_id, self.forks.at(header.timestamp))
     }
 
+    /// The same for calls that assume another block: with the rules of the time that they assume.
+    pub fn context_assuming(&self, header: &Header, overrides: &Overrides) -> BlockContext {
+        let context = self.context(header);
+        let spec = overrides.block.time.map_or(context.spec, |time| self.forks.at(time));
+        BlockContext { spec, ..context }
+    }
+
     /// The header of a block as far as it does not depend on its transactions.
     pub(crate) fn header(&self, parent: &super::tree::Parent, seal: &Seal, beneficiary: Address) -> Header {
-        let timestamp = seal.time_ms / 1000;
-        let spec = self.forks.at(timestamp);
-        let since = |fork: SpecId| spec.is_enabled_in(fork);
         Header {
             parent_hash: parent.hash,
             beneficiary,
             number: parent.number + 1,
             gas_limit: self.gas_limit,
-            timestamp,
             extra_data: Bytes::copy_from_slice(seal.hash().as_slice()),
             mix_hash: seal.parent_certificate,
             base_fee_per_gas: Some(self.base_fee),
+            ..self.header_at(seal.time_ms / 1000)
+        }
+    }
+
+    /// The fields that the rules of a time ask for, with nothing in them.
+    pub(crate) fn header_at(&self, timestamp: u64) -> Header {
+        let spec = self.forks.at(timestamp);
+        let since = |fork: SpecId| spec.is_enabled_in(fork);
+        Header {
+            timestamp,
             withdrawals_root: since(SpecId::SHANGHAI).then_some(EMPTY_ROOT_HASH),
             blob_gas_used: since(SpecId::CANCUN).then_some(0),
             excess_blob_gas: since(SpecId::CANCUN).then_some(0),

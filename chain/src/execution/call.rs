@@ -42,6 +42,8 @@ pub struct CallRequest {
     pub access_list: Option<AccessList>,
     /// Delegations (EIP-7702).
     pub authorization_list: Vec<SignedAuthorization>,
+    /// The nonce of the transaction that is made of it. A call runs with any.
+    pub nonce: Option<u64>,
 }
 
 /// Limits of a call.
@@ -144,7 +146,7 @@ impl Runner {
         overrides.apply(&mut state)?;
         let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
         let tx = call_tx(request, block, nonce);
-        let mut evm = Evm::new(state, call_cfg(block, &tx), overrides.block_env(block.block_env()));
+        let mut evm = overrides.evm(state, call_cfg(block, &tx), overrides.block_env(block.block_env()))?;
         evm.set_deadline(Deadline::at(deadline));
         Ok(Self { evm, tx })
     }
@@ -239,7 +241,7 @@ pub(crate) fn call_tx(request: &CallRequest, block: &BlockContext, nonce: u64) -
     }
 }
 
-fn finished(result: ExecutionResult) -> Run {
+pub(super) fn finished(result: ExecutionResult) -> Run {
     let (spent, gas_used) = (result.gas().total_gas_spent(), result.tx_gas_used());
     let outcome = match result {
         ExecutionResult::Success { output, logs, .. } => {
@@ -272,7 +274,7 @@ fn halt_text(reason: &HaltReason) -> String {
     }
 }
 
-fn geth_text(invalid: &InvalidTransaction) -> String {
+pub(super) fn geth_text(invalid: &InvalidTransaction) -> String {
     match invalid {
         InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
             format!("insufficient funds for gas * price + value: have {balance} want {fee}")

@@ -8,15 +8,14 @@
 
 use alloy_primitives::{Address, Bytes};
 use revm::context::result::{EVMError, ExecResultAndState, ExecutionResult};
-use revm::context::{BlockEnv, CfgEnv, Context, ContextSetters, ContextTr, FrameStack, Journal, JournalTr, TxEnv};
+use revm::context::{
+    BlockEnv, CfgEnv, Context, ContextSetters, ContextTr, Evm as Machine, FrameStack, Journal, JournalTr, TxEnv,
+};
 use revm::context_interface::context::ContextError;
 use revm::context_interface::journaled_state::account::JournaledAccountTr;
 use revm::handler::evm::{ContextDbError, FrameInitResult};
 use revm::handler::instructions::EthInstructions;
-use revm::handler::{
-    EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainBuilder, MainnetEvm,
-    MainnetHandler,
-};
+use revm::handler::{EthFrame, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainBuilder};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::FrameInit;
 use revm::interpreter::{CreateInputs, CreateOutcome, FrameInput, Gas, InstructionResult, InterpreterResult};
@@ -24,6 +23,8 @@ use revm::primitives::constants::CALL_STACK_LIMIT;
 use revm::state::EvmState;
 
 use super::deadline::Deadline;
+use super::handler::TransactionHandler;
+use super::precompiles::{Assumed, Precompiles};
 use crate::state::{BlockState, StateError};
 
 /// What instructions see of the world.
@@ -35,15 +36,23 @@ pub(crate) type Outcome = ExecResultAndState<ExecutionResult, EvmState>;
 
 /// See the module.
 pub(crate) struct Evm {
-    inner: MainnetEvm<EvmContext>,
+    inner: Machine<EvmContext, (), EthInstructions<EthInterpreter, EvmContext>, Precompiles, Frame>,
+    /// Whether the last transaction had to do with the fee recipient before it paid.
+    fee_recipient_touched: bool,
 }
 
 impl Evm {
     pub(crate) fn new(state: BlockState, cfg: CfgEnv, block: BlockEnv) -> Self {
+        let precompiles = Precompiles::new(cfg.spec);
         let mut context: EvmContext = Context::new(state, cfg.spec);
         context.cfg = cfg;
         context.block = block;
-        Self { inner: context.build_mainnet() }
+        Self { inner: context.build_mainnet().with_precompiles(precompiles), fee_recipient_touched: false }
+    }
+
+    /// Has calls find precompiles elsewhere; before the first transaction.
+    pub(super) fn assume_precompiles(&mut self, assumed: Assumed) {
+        self.inner.precompiles.assume(assumed);
     }
 
     /// Aborts at this time, if there is one.
@@ -60,10 +69,22 @@ impl Evm {
     /// Runs a transaction. Its changes are in the outcome; the state is as before.
     pub(super) fn transact(&mut self, tx: TxEnv) -> Result<Outcome, EVMError<StateError>> {
         self.inner.ctx.set_tx(tx);
-        let result = MainnetHandler::<Self, EVMError<StateError>, Frame>::default().run(self);
+        self.fee_recipient_touched = false;
+        let result = TransactionHandler.run(self);
         // This clears the journal, also after an error.
         let state = self.inner.ctx.journal_mut().finalize();
         Ok(ExecResultAndState::new(result?, state))
+    }
+
+    /// Whether the last transaction called the fee recipient or sent it something, beside paying it.
+    pub(super) fn fee_recipient_touched(&self) -> bool {
+        self.fee_recipient_touched
+    }
+
+    pub(super) fn look_at_fee_recipient(&mut self) {
+        let context = &self.inner.ctx;
+        let account = context.journaled_state.inner.state.get(&context.block.beneficiary);
+        self.fee_recipient_touched = account.is_some_and(|account| account.is_touched());
     }
 
     pub(super) fn ctx_mut(&mut self) -> &mut EvmContext {
@@ -118,7 +139,7 @@ impl Evm {
 impl EvmTr for Evm {
     type Context = EvmContext;
     type Instructions = EthInstructions<EthInterpreter, EvmContext>;
-    type Precompiles = EthPrecompiles;
+    type Precompiles = Precompiles;
     type Frame = Frame;
 
     fn all(&self) -> (&Self::Context, &Self::Instructions, &Self::Precompiles, &FrameStack<Frame>) {

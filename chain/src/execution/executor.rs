@@ -1,13 +1,13 @@
 //! Running the transactions of one block.
 
+use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
-use revm::inspector::Inspector;
 use revm::{Database, DatabaseCommit};
 
 use super::environment::{effective_gas_price, tx_env};
-use super::evm::{Evm, EvmContext, Outcome};
+use super::evm::Evm;
 use super::{BlockContext, Receipt, Touched};
 use crate::state::{BlockState, StateDiff, StateError};
 use crate::transaction::Recovered;
@@ -80,10 +80,9 @@ impl Executor {
         Ok(self.evm.state_mut().basic(address)?.map_or(0, |account| account.nonce))
     }
 
-    /// Runs a transaction. On an error nothing has changed, and another one may be tried.
-    pub(crate) fn execute(&mut self, tx: &Recovered) -> Result<(), TransactionFault> {
-        let limit = alloy_consensus::Transaction::gas_limit(tx.tx());
-        let left = self.gas_left();
+    /// Whether the block's own rules allow a transaction at this place. What the state says of it, revm judges.
+    pub(crate) fn admit(&self, tx: &Recovered) -> Result<(), TransactionFault> {
+        let (limit, left) = (tx.tx().gas_limit(), self.gas_left());
         if limit > left {
             return Err(TransactionFault::BlockGas { limit, left });
         }
@@ -93,12 +92,18 @@ impl Executor {
                 return Err(TransactionFault::PriceBelowMinimum { got, minimum });
             }
         }
+        if tx.tx().chain_id().is_none() {
+            return Err(TransactionFault::NotReplayProtected);
+        }
+        Ok(())
+    }
+
+    /// Runs a transaction. On an error nothing has changed, and another one may be tried.
+    pub(crate) fn execute(&mut self, tx: &Recovered) -> Result<(), TransactionFault> {
+        self.admit(tx)?;
         let env = tx_env(tx);
         #[cfg(test)]
         let env = crate::planted::with_last_nonce(env, || self.nonce(tx.sender())).map_err(TransactionFault::State)?;
-        if env.chain_id.is_none() {
-            return Err(TransactionFault::NotReplayProtected);
-        }
         let tx_type = env.tx_type;
         let result = self.transact(env)?;
         let gas_used = result.tx_gas_used();
@@ -121,18 +126,10 @@ impl Executor {
             EVMError::Database(error) => TransactionFault::State(error),
             other => TransactionFault::Internal(other.to_string()),
         })?;
-        self.touched.push(Touched::of(caller, kind, &outcome.state, &self.fee_recipient));
+        let only_paid = (!self.evm.fee_recipient_touched()).then_some(self.fee_recipient);
+        self.touched.push(Touched::of(caller, kind, &outcome.state, only_paid));
         self.evm.state_mut().commit(outcome.state);
         Ok(outcome.result)
-    }
-
-    /// Runs a transaction under the eyes of an inspector. Its changes are in the outcome; the state is as before.
-    pub(crate) fn inspect<I: Inspector<EvmContext>>(
-        &mut self,
-        tx: &Recovered,
-        inspector: &mut I,
-    ) -> Result<Outcome, EVMError<StateError>> {
-        self.evm.inspect(tx_env(tx), inspector)
     }
 
     /// The EVM, with the state as it is now.

@@ -89,6 +89,13 @@ impl Forks {
         Ok(Self { shanghai, cancun, prague, osaka })
     }
 
+    /// When rules begin that are not those before: the times in order, each once.
+    pub fn times(&self) -> Vec<u64> {
+        let mut times: Vec<_> = [self.shanghai, self.cancun, self.prague, self.osaka].into_iter().flatten().collect();
+        times.dedup();
+        times
+    }
+
     /// The rules of a block with this timestamp.
     pub fn at(&self, timestamp: u64) -> SpecId {
         let active = |time: Option<u64>| time.is_some_and(|time| time <= timestamp);
@@ -123,6 +130,7 @@ mod tests {
         assert_eq!(at(10), Ok(SpecId::PRAGUE));
         assert_eq!(at(20), Ok(SpecId::OSAKA));
         assert_eq!(Forks::default().at(u64::MAX), SpecId::MERGE);
+        assert_eq!(forks.map(|forks| forks.times()), Ok(vec![0, 10, 20]));
     }
 
     #[test]

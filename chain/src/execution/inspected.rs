@@ -5,12 +5,13 @@ use revm::context::result::EVMError;
 use revm::context::{ContextSetters, ContextTr, JournalTr, TxEnv};
 use revm::handler::evm::{ContextDbError, FrameInitResult};
 use revm::handler::instructions::EthInstructions;
-use revm::handler::{EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, MainnetHandler};
+use revm::handler::{EvmTr, FrameInitOrResult, FrameResult, MainnetHandler};
 use revm::inspector::{Inspector, InspectorEvmTr, InspectorHandler};
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::FrameInit;
 
 use super::evm::{Evm, EvmContext, Frame, Outcome};
+use super::precompiles::Precompiles;
 use crate::state::StateError;
 
 /// An [`Evm`] and who looks on.
@@ -39,7 +40,7 @@ impl Evm {
 impl<I> EvmTr for Inspected<'_, I> {
     type Context = EvmContext;
     type Instructions = EthInstructions<EthInterpreter, EvmContext>;
-    type Precompiles = EthPrecompiles;
+    type Precompiles = Precompiles;
     type Frame = Frame;
 
     fn all(&self) -> (&Self::Context, &Self::Instructions, &Self::Precompiles, &FrameStack<Frame>) {

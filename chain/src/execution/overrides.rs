@@ -5,9 +5,12 @@ use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::BlockOverrides;
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
 use revm::bytecode::Bytecode;
-use revm::context::BlockEnv;
+use revm::context::{BlockEnv, CfgEnv};
+use revm::context_interface::block::BlobExcessGasAndPrice;
 
 use super::CallError;
+use super::evm::Evm;
+use super::precompiles::Assumed;
 use crate::state::BlockState;
 
 /// See the module.
@@ -24,23 +27,20 @@ fn slots(of: &alloy_primitives::map::B256Map<B256>) -> U256Map<U256> {
 }
 
 fn apply_account(state: &mut BlockState, address: Address, account: &AccountOverride) -> Result<(), CallError> {
-    if account.move_precompile_to.is_some() {
-        return Err(CallError::Invalid(format!("account {address}: movePrecompileToAddress is not supported")));
-    }
     if account.state.is_some() && account.state_diff.is_some() {
         return Err(CallError::Invalid(format!("account {address} has both 'state' and 'stateDiff'")));
     }
-    let code = account.code.as_ref().map(|code| {
-        // As code that is stored: only a whole delegation is one.
-        Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code.clone()))
-    });
-    state.assume(address, |info| {
-        info.balance = account.balance.unwrap_or(info.balance);
-        info.nonce = account.nonce.unwrap_or(info.nonce);
-        if let Some(code) = code {
-            info.set_code(code);
-        }
-    })?;
+    if account.balance.is_some() || account.nonce.is_some() || account.code.is_some() {
+        state.assume(address, |info| {
+            info.balance = account.balance.unwrap_or(info.balance);
+            info.nonce = account.nonce.unwrap_or(info.nonce);
+            if let Some(raw) = &account.code {
+                // As code that is stored: only a whole delegation is one.
+                let code = Bytecode::new_raw_checked(raw.clone());
+                info.set_code(code.unwrap_or_else(|_| Bytecode::new_legacy(raw.clone())));
+            }
+        })?;
+    }
     if let Some(all) = &account.state {
         state.assume_slots(address, true, &slots(all))?;
     }
@@ -53,6 +53,15 @@ fn apply_account(state: &mut BlockState, address: Address, account: &AccountOver
 impl Overrides {
     /// Writes what is assumed of accounts and of earlier blocks into a state that calls run upon.
     pub(crate) fn apply(&self, state: &mut BlockState) -> Result<(), CallError> {
+        if self.block.beacon_root.is_some() {
+            let text = "block override \"beaconRoot\" is not supported for this RPC method";
+            return Err(CallError::Invalid(text.into()));
+        }
+        self.apply_to_block(state)
+    }
+
+    /// The same for a whole block, which has a header that more can be assumed of.
+    pub(crate) fn apply_to_block(&self, state: &mut BlockState) -> Result<(), CallError> {
         for (address, account) in &self.state {
             apply_account(state, *address, account)?;
         }
@@ -62,7 +71,17 @@ impl Overrides {
         Ok(())
     }
 
-    /// What is assumed of the block.
+    /// An EVM with the precompiles that are assumed. The state has been applied to, and `block` is [`Self::block_env`]'s.
+    pub(crate) fn evm(&self, state: BlockState, cfg: CfgEnv, block: BlockEnv) -> Result<Evm, CallError> {
+        let assumed = Assumed::by(&self.state, cfg.spec)?;
+        let mut evm = Evm::new(state, cfg, block);
+        if let Some(assumed) = assumed {
+            evm.assume_precompiles(assumed);
+        }
+        Ok(evm)
+    }
+
+    /// What is assumed of the block. The difficulty is not heeded: no opcode shows it since the merge.
     pub(crate) fn block_env(&self, env: BlockEnv) -> BlockEnv {
         let block = &self.block;
         BlockEnv {
@@ -72,6 +91,10 @@ impl Overrides {
             beneficiary: block.coinbase.unwrap_or(env.beneficiary),
             prevrandao: block.random.or(env.prevrandao),
             basefee: block.base_fee.map_or(env.basefee, |fee| fee.saturating_to()),
+            blob_excess_gas_and_price: match block.blob_base_fee {
+                Some(fee) => Some(BlobExcessGasAndPrice { excess_blob_gas: 0, blob_gasprice: fee.saturating_to() }),
+                None => env.blob_excess_gas_and_price,
+            },
             ..env
         }
     }

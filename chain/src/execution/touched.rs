@@ -6,10 +6,11 @@ use revm::state::EvmState;
 /// The accounts of one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// Sender, recipient, whom inner calls went to, what was created or destroyed; sorted. The fee recipient and
-    /// precompiles are among them only as sender or recipient: they would be in every list.
+    /// Sender and recipient, whatever came of the transaction; whom inner calls went to, what was created or destroyed,
+    /// unless that was taken back; sorted. Who is paid the fees is not among them for that alone, nor are precompiles
+    /// that inner calls use: they would be in every list.
     pub accounts: Vec<Address>,
-    /// Contracts that it created, sorted.
+    /// Contracts that it created and that it left behind, sorted.
     pub created: Vec<Address>,
 }
 
@@ -20,15 +21,18 @@ fn may_be_precompile(address: &Address) -> bool {
 }
 
 impl Touched {
-    /// What a transaction's changes tell. `state` is revm's, before it is taken over.
-    pub(super) fn of(caller: Address, kind: TxKind, state: &EvmState, fee_recipient: &Address) -> Self {
-        let named = |address: &Address| *address == caller || kind == TxKind::Call(*address);
-        let hidden = |address: &Address| address == fee_recipient || may_be_precompile(address);
-        let touched = state.iter().filter(|(_, account)| account.is_touched()).map(|(address, _)| *address);
-        let mut accounts: Vec<_> = touched.filter(|address| named(address) || !hidden(address)).collect();
+    /// What a transaction's changes tell. `state` is revm's, before it is taken over; `only_paid` is the fee recipient if
+    /// the transaction had nothing else to do with it.
+    pub(super) fn of(caller: Address, kind: TxKind, state: &EvmState, only_paid: Option<Address>) -> Self {
+        let hidden = |address: &Address| only_paid == Some(*address) || may_be_precompile(address);
+        let touched = || state.iter().filter(|(_, account)| account.is_touched());
+        let mut accounts: Vec<_> = touched().map(|(address, _)| *address).filter(|address| !hidden(address)).collect();
+        // A transaction that fails takes the touch of its recipient back.
+        accounts.extend([caller].into_iter().chain(kind.into_to()));
         accounts.sort_unstable();
-        let created = state.iter().filter(|(_, account)| account.is_touched() && account.is_created());
-        let mut created: Vec<_> = created.map(|(address, _)| *address).collect();
+        accounts.dedup();
+        let left_behind = touched().filter(|(_, account)| account.is_created() && !account.is_selfdestructed());
+        let mut created: Vec<_> = left_behind.map(|(address, _)| *address).collect();
         created.sort_unstable();
         Self { accounts, created }
     }

@@ -104,12 +104,21 @@ impl BlockState {
         all: bool,
         slots: &U256Map<U256>,
     ) -> Result<(), StateError> {
+        if !all && slots.is_empty() {
+            return Ok(());
+        }
         let account = self.load(address)?;
+        // Slots belong to an account, so there is one.
+        account.new.get_or_insert_default();
         if all {
             account.wipe();
         }
-        // What the transaction finds is what it may restore: both values are the assumed one.
-        account.slots.extend(slots.iter().map(|(slot, value)| (*slot, SlotDiff { old: *value, new: *value })));
+        for (slot, value) in slots {
+            // What is there is read first: a simulated block changes it.
+            let old = self.storage(address, *slot)?;
+            let account = self.load(address)?;
+            account.slots.entry(*slot).or_insert(SlotDiff { old, new: old }).new = *value;
+        }
         Ok(())
     }
 

@@ -40,6 +40,13 @@ impl StateView {
         Self { overlays, base, number, store, tree }
     }
 
+    /// The state after a block upon this one.
+    pub(crate) fn upon(&self, block: Arc<ExecutedBlock>) -> Self {
+        let number = block.number();
+        let overlays = std::iter::once(block).chain(self.overlays.iter().cloned()).collect();
+        Self { overlays, number, ..self.clone() }
+    }
+
     /// The number of the block whose state this is.
     pub fn number(&self) -> u64 {
         self.number

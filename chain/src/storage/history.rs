@@ -80,6 +80,11 @@ pub(super) fn is_useless(key: &[u8], droppable: &AtomicU64) -> bool {
 type Entry = (Box<[u8]>, Box<[u8]>);
 
 impl Store {
+    /// Of how many blocks the state is kept.
+    pub(crate) fn history(&self) -> History {
+        self.retention.history
+    }
+
     /// The oldest block whose state can be read.
     pub(crate) fn oldest_state(&self) -> u64 {
         self.retention.oldest.load(Ordering::Acquire)
@@ -178,7 +183,12 @@ impl Store {
         slots: &[B256],
     ) -> Result<AccountProof, TrieError> {
         let slots: Vec<_> = slots.iter().map(keccak256).collect();
-        StateTrie::stored(state_root).proof(&NodesAt { store: self, number }, number, keccak256(address), &slots)
+        StateTrie::stored(state_root).proof(&self.nodes_at(number), number, keccak256(address), &slots)
+    }
+
+    /// The nodes of the tries after block `number`.
+    pub(crate) fn nodes_at(&self, number: u64) -> impl NodeSource {
+        NodesAt { store: self, number }
     }
 }
 

@@ -21,7 +21,7 @@
 //! | `storage_trie` | hashed address, path | the RLP node of that account's storage trie |
 //! | `account_history`, `storage_history`, `account_trie_history`, `storage_trie_history` | a key of the column of that name, number | what stood there before the block; empty: nothing |
 //! | `log_index` | topic's position (1; 0: the address), topic or address, number | nothing: the block has such a log |
-//! | `address_index` | address, number, index (4) | nothing: the transaction touched the account |
+//! | `address_index` | address, number, index (4) | the transaction touched the account; of its sender the nonce (8), of others nothing |
 //! | `creations` | address, number, index (4) | nothing: the transaction created a contract there |
 //!
 //! A path is its number of nibbles (1 byte) and the nibbles packed, the last half byte zero.

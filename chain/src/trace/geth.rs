@@ -1,7 +1,7 @@
 //! The tracers of Geth's namespace `debug`.
 
 use alloy_eips::BlockId;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_trace::geth::{
     CallConfig, CallFrame, GethDebugBuiltInTracerType, GethDebugTracerType, GethDebugTracingOptions, GethTrace,
 };
@@ -10,25 +10,42 @@ use revm::database_interface::Database;
 use revm_inspectors::otterscan::InternalOperationsInspector;
 use revm_inspectors::tracing::DebugInspector;
 
-use super::bounded::{Bounded, Recorded};
-use super::replay::{Replay, judged};
+use super::bounded::{Budget, run};
+use super::recorded::{Accounts, Memory, Recorded};
+use super::replay::Replay;
 use super::{TraceError, TraceLimits};
+use crate::block::RecoveredBlock;
 use crate::chain::Chain;
-use crate::execution::{CallRequest, Deadline, Evm, Overrides, call_cfg, call_tx};
+use crate::execution::{CallRequest, Deadline, Overrides, call_cfg, call_tx};
 use crate::state::BlockState;
 
-/// What the tracer of these options records of each step.
+/// What the tracer of these options keeps.
 fn recorded(options: &GethDebugTracingOptions) -> Recorded {
-    let steps = match &options.tracer {
-        None => true,
-        Some(GethDebugTracerType::BuiltInTracer(tracer)) => {
-            matches!(tracer, GethDebugBuiltInTracerType::Erc7562Tracer | GethDebugBuiltInTracerType::MuxTracer)
+    use GethDebugBuiltInTracerType as BuiltIn;
+    let calls = Recorded::default();
+    match &options.tracer {
+        Some(GethDebugTracerType::BuiltInTracer(BuiltIn::PreStateTracer | BuiltIn::MuxTracer)) => {
+            Recorded { accounts: Accounts::Whole, ..calls }
         }
-        Some(GethDebugTracerType::JsTracer(name)) => name.is_empty(),
-    };
-    let config = &options.config;
-    let stack = steps && !config.disable_stack.unwrap_or(false);
-    Recorded { steps, stack, memory: steps && config.enable_memory.unwrap_or(false) }
+        // It keeps all of this, whatever the options say.
+        Some(GethDebugTracerType::BuiltInTracer(BuiltIn::Erc7562Tracer)) => {
+            Recorded { steps: true, stack_words: usize::MAX, memory: Memory::Whole, ..calls }
+        }
+        Some(GethDebugTracerType::BuiltInTracer(_)) => calls,
+        Some(GethDebugTracerType::JsTracer(name)) if !name.is_empty() => calls,
+        Some(GethDebugTracerType::JsTracer(_)) | None => {
+            let config = &options.config;
+            Recorded {
+                steps: true,
+                step_limit: config.limit.filter(|limit| *limit > 0),
+                stack_words: if config.is_stack_enabled() { usize::MAX } else { 0 },
+                memory: if config.is_memory_enabled() { Memory::Whole } else { Memory::Nothing },
+                storage: config.is_storage_enabled(),
+                return_data: config.is_return_data_enabled(),
+                ..calls
+            }
+        }
+    }
 }
 
 impl Replay {
@@ -39,6 +56,18 @@ impl Replay {
         let trace = inspector.get_result(Some(place), &tx, &block, &outcome, self.state());
         self.take_over(outcome);
         trace.map_err(|error| TraceError::Internal(error.to_string()))
+    }
+
+    /// Traces all transactions of the block, with their hashes.
+    fn trace_all(mut self, options: &GethDebugTracingOptions) -> Result<Vec<(B256, GethTrace)>, TraceError> {
+        let mut inspector = DebugInspector::new(options.clone())?;
+        let hashes: Vec<_> = self.block.transactions().iter().map(|tx| *tx.hash()).collect();
+        let mut traces = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            traces.push((hash, self.trace(&mut inspector, recorded(options))?));
+            inspector.fuse()?;
+        }
+        Ok(traces)
     }
 }
 
@@ -69,15 +98,22 @@ impl Chain {
         options: &GethDebugTracingOptions,
         limits: TraceLimits,
     ) -> Result<Vec<(B256, GethTrace)>, TraceError> {
-        let mut inspector = DebugInspector::new(options.clone())?;
-        let mut replay = Replay::new(self, number, limits)?;
-        let hashes: Vec<_> = replay.block.transactions().iter().map(|tx| *tx.hash()).collect();
-        let mut traces = Vec::with_capacity(hashes.len());
-        for hash in hashes {
-            traces.push((hash, replay.trace(&mut inspector, recorded(options))?));
-            inspector.fuse()?;
+        Replay::new(self, number, limits)?.trace_all(options)
+    }
+
+    /// The same for a block in Ethereum's RLP. It need not be of this chain, but its parent must; it is run, not judged.
+    pub fn trace_encoded_block(
+        &self,
+        rlp: &Bytes,
+        options: &GethDebugTracingOptions,
+        limits: TraceLimits,
+    ) -> Result<Vec<(B256, GethTrace)>, TraceError> {
+        let block = RecoveredBlock::decode_ethereum(rlp, self.spec().limits)
+            .map_err(|error| TraceError::Invalid(format!("could not decode block: {error}")))?;
+        match self.number_by_hash(&block.hash())? {
+            Some(number) => self.trace_block(number, options, limits),
+            None => Replay::foreign(self, block, limits)?.trace_all(options),
         }
-        Ok(traces)
     }
 
     /// Traces a call upon the state after a final block, or within it, before the transaction `before` of it.
@@ -102,17 +138,14 @@ impl Chain {
             }
         };
         overrides.apply(&mut state)?;
-        let context = self.spec().context(&header);
+        let context = self.spec().context_assuming(&header, overrides);
         let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
         let mut tx = call_tx(request, &context, nonce);
         tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
         let block = overrides.block_env(context.block_env());
-        let mut evm = Evm::new(state, call_cfg(&context, &tx), block.clone());
+        let mut evm = overrides.evm(state, call_cfg(&context, &tx), block.clone())?;
         evm.set_deadline(Deadline::at(limits.deadline));
-        let mut bounded = Bounded::new(&mut inspector, recorded(options), limits.max_bytes);
-        let result = evm.inspect(tx.clone(), &mut bounded);
-        let exceeded = bounded.exceeded();
-        let outcome = judged(result, exceeded, &evm, limits)?;
+        let outcome = run(&mut evm, tx.clone(), &mut inspector, recorded(options), &mut Budget::new(limits))?;
         let trace = inspector.get_result(None, &tx, &block, &outcome, evm.state_mut());
         trace.map_err(|error| TraceError::Internal(error.to_string()))
     }

@@ -2,11 +2,12 @@
 //!
 //! A final transaction is executed again: upon the state before its block, after the transactions before it in the
 //! block. What comes of it is compared with its receipt. The shapes of Geth's `debug_` tracers and of Parity's `trace_`
-//! come from `revm-inspectors`; [`bounded`] keeps an eye on their memory.
+//! come from `revm-inspectors`; [`bounded`] keeps an eye on their memory, by the weights of [`recorded`].
 
 mod bounded;
 mod geth;
 mod parity;
+mod recorded;
 mod replay;
 mod touched;
 

@@ -1,33 +1,55 @@
 //! The traces of Parity's namespace `trace`. There are no rewards: a block's fees go where its transactions send them.
 
 use alloy_eips::BlockId;
-use alloy_primitives::B256;
 use alloy_primitives::map::HashSet;
+use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::TransactionInfo;
 use alloy_rpc_types_trace::parity::{LocalizedTransactionTrace, TraceResults, TraceType};
+use revm::DatabaseCommit;
+use revm::context::TxEnv;
 use revm::database_interface::Database;
 use revm_inspectors::tracing::{TracingInspector, TracingInspectorConfig};
 
-use super::bounded::{Bounded, Recorded};
-use super::replay::{Replay, judged};
+use super::bounded::{Budget, run};
+use super::recorded::{Accounts, Memory, PUSHED_WORDS, Recorded};
+use super::replay::Replay;
 use super::{TraceError, TraceLimits};
 use crate::chain::Chain;
-use crate::execution::{CallRequest, Deadline, Evm, Overrides, call_cfg, call_tx};
+use crate::execution::{CallRequest, Deadline, Evm, Executor, Overrides, call_cfg, call_tx, tx_env};
+use crate::recovery::recover;
 use crate::state::BlockState;
+use crate::transaction::{SignedTransaction, TransactionError};
 
-fn inspector(types: &HashSet<TraceType>) -> (TracingInspector, Recorded) {
+/// What a tracer of these types keeps.
+fn recorded(types: &HashSet<TraceType>) -> Recorded {
     let steps = types.contains(&TraceType::VmTrace);
-    let inspector = TracingInspector::new(TracingInspectorConfig::from_parity_config(types));
-    (inspector, Recorded { steps, stack: steps, memory: steps })
+    let changes = types.contains(&TraceType::StateDiff);
+    Recorded {
+        steps,
+        stack_words: if steps { PUSHED_WORDS } else { 0 },
+        memory: if steps { Memory::Writes } else { Memory::Nothing },
+        code: steps,
+        accounts: if changes { Accounts::Changes } else { Accounts::Nothing },
+        ..Recorded::default()
+    }
 }
 
+fn inspector(types: &HashSet<TraceType>) -> TracingInspector {
+    TracingInspector::new(TracingInspectorConfig::from_parity_config(types))
+}
+
+impl From<TransactionError> for TraceError {
+    fn from(error: TransactionError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+// The gas of the outermost call is what the transaction leaves for it, as Parity has it: its own costs are paid before.
+// Geth tells the transaction's gas there.
 impl Replay {
     fn results(&mut self, types: &HashSet<TraceType>) -> Result<TraceResults, TraceError> {
-        let (mut inspector, recorded) = inspector(types);
-        let (tx, _) = self.environment()?;
-        let outcome = self.inspect(&mut inspector, recorded)?;
-        inspector.set_transaction_gas_limit(tx.gas_limit);
-        inspector.set_transaction_caller(tx.caller);
+        let mut inspector = inspector(types);
+        let outcome = self.inspect(&mut inspector, recorded(types))?;
         let builder = inspector.into_parity_builder();
         let results = builder.into_trace_results_with_state(&outcome, types, &*self.state())?;
         self.take_over(outcome);
@@ -36,10 +58,8 @@ impl Replay {
 
     fn localized(&mut self) -> Result<Vec<LocalizedTransactionTrace>, TraceError> {
         let mut inspector = TracingInspector::new(TracingInspectorConfig::default_parity());
-        let (tx, place) = self.environment()?;
+        let (_, place) = self.environment()?;
         let outcome = self.inspect(&mut inspector, Recorded::default())?;
-        inspector.set_transaction_gas_limit(tx.gas_limit);
-        inspector.set_transaction_caller(tx.caller);
         let info = TransactionInfo {
             hash: place.tx_hash,
             index: place.tx_index.map(|index| index as u64),
@@ -112,31 +132,55 @@ impl Chain {
     ) -> Result<Vec<TraceResults>, TraceError> {
         let number = self.resolve(at)?.ok_or(TraceError::UnknownBlock)?;
         let header = self.header_by_number(number)?.ok_or(TraceError::UnknownBlock)?.header;
-        let context = self.spec().context(&header);
+        let context = self.spec().context_assuming(&header, overrides);
         let mut state = BlockState::new(self.state_at(at)?);
         overrides.apply(&mut state)?;
-        let mut left = limits.max_bytes;
+        let mut budget = Budget::new(limits);
         let mut results = Vec::with_capacity(calls.len());
         for (request, types) in calls {
-            let (mut inspector, recorded) = inspector(types);
             let nonce = state.basic(request.from)?.map_or(0, |account| account.nonce);
             let mut tx = call_tx(request, &context, nonce);
             tx.gas_limit = request.gas.unwrap_or(limits.gas_cap).min(limits.gas_cap);
             let block = overrides.block_env(context.block_env());
-            let mut evm = Evm::new(state, call_cfg(&context, &tx), block);
+            let mut evm = overrides.evm(state, call_cfg(&context, &tx), block)?;
             evm.set_deadline(Deadline::at(limits.deadline));
-            let mut bounded = Bounded::new(&mut inspector, recorded, left);
-            let result = evm.inspect(tx.clone(), &mut bounded);
-            let exceeded = bounded.exceeded();
-            left = bounded.left();
-            let outcome = judged(result, exceeded, &evm, limits)?;
-            inspector.set_transaction_gas_limit(tx.gas_limit);
-            inspector.set_transaction_caller(tx.caller);
+            results.push(traced(&mut evm, tx, types, &mut budget)?);
             state = evm.into_state();
-            let builder = inspector.into_parity_builder();
-            results.push(builder.into_trace_results_with_state(&outcome, types, &state)?);
-            revm::DatabaseCommit::commit(&mut state, outcome.state);
         }
         Ok(results)
     }
+
+    /// Traces what a signed transaction would do in a block like the one that is named, upon the state after it
+    /// (`trace_rawTransaction`). Unlike a call it has to be one that a block may have.
+    pub fn parity_raw(
+        &self,
+        at: BlockId,
+        raw: Bytes,
+        types: &HashSet<TraceType>,
+        limits: TraceLimits,
+    ) -> Result<TraceResults, TraceError> {
+        let tx = recover(SignedTransaction::decode(raw)?)?;
+        let number = self.resolve(at)?.ok_or(TraceError::UnknownBlock)?;
+        let header = self.header_by_number(number)?.ok_or(TraceError::UnknownBlock)?.header;
+        let (context, state) = (self.spec().context(&header), BlockState::new(self.state_at(at)?));
+        let mut executor = Executor::new(state, &context, self.spec().min_gas_price);
+        executor.admit(&tx).map_err(|fault| TraceError::Invalid(fault.to_string()))?;
+        executor.evm_mut().set_deadline(Deadline::at(limits.deadline));
+        traced(executor.evm_mut(), tx_env(&tx), types, &mut Budget::new(limits))
+    }
+}
+
+/// Traces a transaction and takes over what it changes.
+fn traced(
+    evm: &mut Evm,
+    tx: TxEnv,
+    types: &HashSet<TraceType>,
+    budget: &mut Budget,
+) -> Result<TraceResults, TraceError> {
+    let mut inspector = inspector(types);
+    let outcome = run(evm, tx, &mut inspector, recorded(types), budget)?;
+    let builder = inspector.into_parity_builder();
+    let results = builder.into_trace_results_with_state(&outcome, types, &*evm.state_mut())?;
+    evm.state_mut().commit(outcome.state);
+    Ok(results)
 }

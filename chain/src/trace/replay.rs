@@ -3,32 +3,32 @@
 use std::sync::Arc;
 
 use alloy_eips::BlockId;
+use revm::DatabaseCommit;
 use revm::context::TxEnv;
-use revm::context_interface::result::EVMError;
 use revm::inspector::Inspector;
 use revm_inspectors::tracing::TransactionContext;
 
-use super::bounded::{Bounded, Recorded};
+use super::bounded::{Budget, run};
+use super::recorded::Recorded;
 use super::{TraceError, TraceLimits};
 use crate::block::RecoveredBlock;
 use crate::chain::Chain;
 use crate::execution::{
-    BlockContext, Deadline, Evm, EvmContext, Executor, Outcome, Receipt, Touched, TransactionFault, tx_env,
+    BlockContext, Deadline, EvmContext, Executor, Outcome, Receipt, Touched, TransactionFault, tx_env,
 };
-use crate::state::{BlockState, StateError};
+use crate::state::BlockState;
 use crate::transaction::Recovered;
-use revm::DatabaseCommit;
 
 /// See the module.
 pub(super) struct Replay {
     pub(super) block: Arc<RecoveredBlock>,
     pub(super) context: BlockContext,
-    receipts: Arc<Vec<Receipt>>,
+    /// What came of its transactions; `None`: the block is not of this chain, so nobody knows.
+    receipts: Option<Arc<Vec<Receipt>>>,
     executor: Executor,
     /// The position of the transaction that is next.
     next: usize,
-    limits: TraceLimits,
-    left: usize,
+    budget: Budget,
 }
 
 impl Replay {
@@ -37,12 +37,29 @@ impl Replay {
         let before = number.checked_sub(1).ok_or(TraceError::Genesis)?;
         let block = chain.block_by_number(number)?.ok_or(TraceError::UnknownBlock)?;
         let receipts = chain.receipts(number)?.ok_or(TraceError::UnknownBlock)?;
+        Self::upon(chain, before, block, Some(receipts), limits)
+    }
+
+    /// Begins a block that is not of this chain, but whose parent is.
+    pub(super) fn foreign(chain: &Chain, block: RecoveredBlock, limits: TraceLimits) -> Result<Self, TraceError> {
+        let parent = block.header().parent_hash;
+        let before = chain.number_by_hash(&parent)?.filter(|before| before.checked_add(1) == Some(block.number()));
+        let before = before.ok_or_else(|| TraceError::Invalid(format!("parent {parent} not found")))?;
+        Self::upon(chain, before, Arc::new(block), None, limits)
+    }
+
+    fn upon(
+        chain: &Chain,
+        before: u64,
+        block: Arc<RecoveredBlock>,
+        receipts: Option<Arc<Vec<Receipt>>>,
+        limits: TraceLimits,
+    ) -> Result<Self, TraceError> {
         let view = chain.state_at(BlockId::number(before))?;
         let context = chain.spec().context(block.header());
         let mut executor = Executor::new(BlockState::new(view), &context, chain.spec().min_gas_price);
         executor.evm_mut().set_deadline(Deadline::at(limits.deadline));
-        let left = limits.max_bytes;
-        Ok(Self { block, context, receipts, executor, next: 0, limits, left })
+        Ok(Self { block, context, receipts, executor, next: 0, budget: Budget::new(limits) })
     }
 
     /// The transaction at a position of the block.
@@ -76,11 +93,10 @@ impl Replay {
         recorded: Recorded,
     ) -> Result<Outcome, TraceError> {
         let tx = self.transaction(self.next)?;
-        let mut bounded = Bounded::new(inspector, recorded, self.left);
-        let result = self.executor.inspect(&tx, &mut bounded);
-        let (exceeded, left) = (bounded.exceeded(), bounded.left());
-        self.left = left;
-        let outcome = judged(result, exceeded, self.executor.evm_mut(), self.limits)?;
+        if self.receipts.is_none() {
+            self.executor.admit(&tx).map_err(|fault| TraceError::Invalid(fault.to_string()))?;
+        }
+        let outcome = run(self.executor.evm_mut(), tx_env(&tx), inspector, recorded, &mut self.budget)?;
         self.compare(self.next, outcome.result.tx_gas_used())?;
         Ok(outcome)
     }
@@ -117,7 +133,8 @@ impl Replay {
     }
 
     fn compare(&self, index: usize, gas: u64) -> Result<(), TraceError> {
-        match self.receipts.get(index) {
+        let Some(receipts) = &self.receipts else { return Ok(()) };
+        match receipts.get(index) {
             Some(receipt) if receipt.gas_used == gas => Ok(()),
             _ => Err(self.differs(index, &format!("it used {gas} gas"))),
         }
@@ -127,20 +144,4 @@ impl Replay {
         let number = self.block.number();
         TraceError::Internal(format!("transaction {index} of block {number} is not what its receipt says: {how}"))
     }
-}
-
-/// What an inspected run came to, if it was not stopped.
-pub(super) fn judged(
-    result: Result<Outcome, EVMError<StateError>>,
-    exceeded: bool,
-    evm: &Evm,
-    limits: TraceLimits,
-) -> Result<Outcome, TraceError> {
-    if exceeded {
-        return Err(TraceError::TooLarge { limit: limits.max_bytes });
-    }
-    if evm.expired() {
-        return Err(TraceError::TimedOut);
-    }
-    Ok(result?)
 }

@@ -59,7 +59,7 @@ impl Durable {
         crash_point::reached(Point::BothSynced);
         self.signer.log_is_durable();
         self.signed = false;
-        metrics::histogram!(super::measures::SYNC).record(started.elapsed().as_secs_f64());
+        super::measures::synced(started.elapsed());
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use alloy_eips::eip2930::AccessList;
+use alloy_eips::{BlockId, eip2930::AccessList};
 use alloy_primitives::{Bytes, U64};
 use alloy_sol_types::{Panic, Revert, SolError};
 use assent_chain::execution::{
@@ -29,7 +29,7 @@ pub(crate) const CALL_PARAMS: usize = 4;
 /// `eth_call`
 pub(crate) fn call(api: &Api, args: &Args) -> Result<Bytes, CallError> {
     let (request, overrides) = (request(api, args, 0)?, overrides(args, 2, 3)?);
-    let (view, context) = Reader::new(api).execution(args.block(1)?)?;
+    let (view, context) = Reader::new(api).execution(args.block(1)?, &overrides)?;
     let outcome =
         execution::call(&view, &context, &request, &overrides, options(api)).map_err(|error| failed(api, error))?;
     match outcome {
@@ -42,9 +42,14 @@ pub(crate) fn call(api: &Api, args: &Args) -> Result<Bytes, CallError> {
 /// `eth_estimateGas`
 pub(crate) fn estimate_gas(api: &Api, args: &Args) -> Result<U64, CallError> {
     let (request, overrides) = (request(api, args, 0)?, overrides(args, 2, 3)?);
-    let (view, context) = Reader::new(api).execution(args.block(1)?)?;
-    match execution::estimate_gas(&view, &context, &request, &overrides, options(api)) {
-        Ok(gas) => Ok(U64::from(gas)),
+    estimate(api, &request, args.block(1)?, &overrides).map(U64::from)
+}
+
+/// The gas limit that a call needs.
+pub(crate) fn estimate(api: &Api, request: &CallRequest, at: BlockId, overrides: &Overrides) -> Result<u64, CallError> {
+    let (view, context) = Reader::new(api).execution(at, overrides)?;
+    match execution::estimate_gas(&view, &context, request, overrides, options(api)) {
+        Ok(gas) => Ok(gas),
         Err(EstimateError::Revert(output)) => Err(reverted(output)),
         Err(EstimateError::Call(error)) => Err(failed(api, error)),
         Err(error) => Err(CallError::Refused(error.to_string())),
@@ -64,7 +69,7 @@ pub(crate) struct RpcAccessList {
 /// `eth_createAccessList`
 pub(crate) fn create_access_list(api: &Api, args: &Args) -> Result<RpcAccessList, CallError> {
     let (request, overrides) = (request(api, args, 0)?, overrides(args, 2, 3)?);
-    let (view, context) = Reader::new(api).execution(args.block(1)?)?;
+    let (view, context) = Reader::new(api).execution(args.block(1)?, &overrides)?;
     let found = execution::create_access_list(&view, &context, &request, &overrides, options(api));
     let AccessListOutcome { access_list, gas_used, error } = found.map_err(|error| failed(api, error))?;
     Ok(RpcAccessList { access_list, gas_used: U64::from(gas_used), error })
@@ -170,8 +175,7 @@ fn parse_request(fields: &Fields<'_>, chain_id: u64) -> Result<CallRequest, Call
     if let Some(have) = fields.get("chainId", params::u64)?.filter(|have| *have != chain_id) {
         return fields.refuse(format_args!("chainId does not match node's (have={have}, want={chain_id})"));
     }
-    // Checked for their form only: a call is run with the account's own nonce.
-    fields.get("nonce", params::u64)?;
+    // Checked for its form only: what else is there decides.
     fields.get("type", params::u64)?;
     let request = CallRequest {
         from: fields.get("from", params::address)?.unwrap_or_default(),
@@ -184,6 +188,7 @@ fn parse_request(fields: &Fields<'_>, chain_id: u64) -> Result<CallRequest, Call
         input: fields.input()?,
         access_list: fields.get::<AccessList>("accessList", structure)?,
         authorization_list: fields.get("authorizationList", structure)?.unwrap_or_default(),
+        nonce: fields.get("nonce", params::u64)?,
     };
     let dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     if request.gas_price.is_some() && dynamic {

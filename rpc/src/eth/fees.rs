@@ -29,10 +29,20 @@ pub(crate) fn blob_base_fee(_: &Api, _: &Args) -> Result<U256, CallError> {
     Ok(U256::ONE)
 }
 
+/// `eth_baseFee`: that of the next block, which is the genesis', always.
+pub(crate) fn base_fee(api: &Api, _: &Args) -> Result<U256, CallError> {
+    Ok(U256::from(api.backend.genesis.assent.fees.base_fee))
+}
+
+/// The least tip with which a transaction is taken.
+pub(crate) fn suggested_tip(api: &Api) -> u64 {
+    let fees = &api.backend.genesis.assent.fees;
+    fees.min_gas_price.saturating_sub(fees.base_fee)
+}
+
 /// `eth_maxPriorityFeePerGas`
 pub(crate) fn max_priority_fee_per_gas(api: &Api, _: &Args) -> Result<U256, CallError> {
-    let fees = &api.backend.genesis.assent.fees;
-    Ok(U256::from(fees.min_gas_price.saturating_sub(fees.base_fee)))
+    Ok(U256::from(suggested_tip(api)))
 }
 
 /// `eth_feeHistory`
@@ -50,7 +60,7 @@ pub(crate) fn fee_history(api: &Api, args: &Args) -> Result<FeeHistory, CallErro
         _ => head,
     };
     if newest > head {
-        let message = format!("request beyond head block: newestBlock {newest:#x}, head {head:#x}");
+        let message = format!("request beyond head block: requested {newest}, head {head}");
         return Err(CallError::InvalidParams(message));
     }
     if count == 0 {
@@ -64,12 +74,17 @@ pub(crate) fn fee_history(api: &Api, args: &Args) -> Result<FeeHistory, CallErro
         let header = reader.known_header(number)?.header;
         history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
         history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));
+        // Nobody uses blob gas, so it costs the least since there is some.
+        history.base_fee_per_blob_gas.push(header.excess_blob_gas.map_or(0, |_| 1));
+        history.blob_gas_used_ratio.push(0.0);
         if !percentiles.is_empty() {
             rewards.push(block_rewards(&reader.known_block(number)?, &percentiles));
         }
     }
     // The rule for the base fee of the next block: it is the genesis', always.
     history.base_fee_per_gas.push(api.backend.genesis.assent.fees.base_fee.into());
+    let blob_gas = history.base_fee_per_blob_gas.last().copied();
+    history.base_fee_per_blob_gas.extend(blob_gas);
     history.reward = (!percentiles.is_empty()).then_some(rewards);
     Ok(history)
 }

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, Bloom, BloomInput, LogData};
 use alloy_rpc_types_eth::Log;
-use assent_chain::storage::LogTerms;
+use assent_chain::storage::{LogTerms, Searched};
 use serde_json::Value;
 
 use crate::{
@@ -230,10 +230,14 @@ fn search(
 ) -> Result<Vec<Log>, CallError> {
     let first = *range.start();
     let mut logs = Vec::new();
-    for number in reader.blocks_with_logs(&filter.0, range) {
-        let number = number?;
+    for searched in reader.blocks_with_logs(&filter.0, range) {
+        let searched = searched?;
+        let (Searched::Block(number) | Searched::Below(number)) = searched;
         if let Err(timed_out) = time.check() {
             return Err(go_on(first, number).unwrap_or(timed_out));
+        }
+        if matches!(searched, Searched::Below(_)) {
+            continue;
         }
         logs.append(&mut filter.of_block(&reader.known_block(number)?));
         // A single block is answered however many logs it has: a client cannot ask for less.

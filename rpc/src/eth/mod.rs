@@ -7,6 +7,9 @@
 //! | `state` | balances, nonces, code, storage |
 //! | `proof` | the same with their proofs |
 //! | `call` | executions without trace |
+//! | `simulate` | whole blocks of them |
+//! | `fill` | transactions that somebody else signs |
+//! | `config` | rules, and which blocks can be asked for |
 //! | `fees` | prices |
 //! | `logs` | searching logs |
 //! | `filters` | the same for clients that ask again and again |
@@ -15,11 +18,14 @@
 
 pub(crate) mod blocks;
 pub(crate) mod call;
+mod config;
 mod fees;
+mod fill;
 pub(crate) mod filters;
 mod logs;
 pub(crate) mod proof;
 pub(crate) mod reader;
+mod simulate;
 mod state;
 pub(crate) mod subscriptions;
 mod transactions;
@@ -57,7 +63,17 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.execution("eth_call", call::CALL_PARAMS, call::call);
     methods.execution("eth_estimateGas", call::CALL_PARAMS, call::estimate_gas);
     methods.execution("eth_createAccessList", call::CALL_PARAMS, call::create_access_list);
+    methods.execution("eth_simulateV1", 2, simulate::simulate);
+    methods.execution("eth_fillTransaction", 1, fill::fill_transaction);
+    methods.quick("eth_sign", 2, fill::sign);
+    methods.quick("eth_signTransaction", 1, fill::sign_transaction);
+    methods.quick("eth_sendTransaction", 1, fill::send_transaction);
+    methods.quick("eth_config", 0, config::config);
+    methods.quick("eth_capabilities", 0, config::capabilities);
     methods.search("eth_getProof", 3, proof::get_proof);
+    methods.search("eth_getAccount", 2, state::account);
+    methods.blocking("eth_getStorageValues", 2, state::storage_values);
+    methods.quick("eth_baseFee", 0, fees::base_fee);
     methods.quick("eth_blobBaseFee", 0, fees::blob_base_fee);
     methods.quick("eth_getAccountInfo", 2, state::account_info);
     methods.blocking("eth_getHeaderByNumber", 1, blocks::header_by_number);
@@ -69,6 +85,7 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.search("eth_feeHistory", 3, fees::fee_history);
     methods.search("eth_getLogs", 1, logs::get_logs);
     methods.asynchronous("eth_sendRawTransaction", 1, transactions::send_raw);
+    methods.asynchronous("eth_sendRawTransactionSync", 2, transactions::send_raw_sync);
     methods.asynchronous("eth_getTransactionByHash", 1, transactions::by_hash);
     methods.asynchronous("eth_getTransactionReceipt", 1, transactions::receipt);
     filters::register(methods);

@@ -17,9 +17,9 @@ use assent_chain::{
     Chain,
     block::RecoveredBlock,
     chain::{ExecutedBlock, FinalHeader, FinalReceipt, FinalTransaction},
-    execution::{BlockContext, Receipt},
+    execution::{BlockContext, Overrides, Receipt},
     state::StateView,
-    storage::{LogTerms, StorageError, TransactionPosition},
+    storage::{LogTerms, Searched, StorageError, TransactionPosition},
     transaction::Recovered,
     trie::AccountProof,
 };
@@ -41,6 +41,10 @@ impl From<&ExecutedBlock> for FullBlock {
 }
 
 impl FullBlock {
+    pub(crate) fn block(&self) -> &RecoveredBlock {
+        &self.block
+    }
+
     pub(crate) fn hash(&self) -> B256 {
         self.block.hash()
     }
@@ -64,11 +68,6 @@ impl FullBlock {
     /// The block as Ethereum encodes it.
     pub(crate) fn ethereum_rlp(&self) -> Vec<u8> {
         self.block.ethereum_rlp()
-    }
-
-    /// Bytes as Ethereum counts them.
-    pub(crate) fn size(&self) -> usize {
-        self.block.ethereum_size()
     }
 }
 
@@ -114,6 +113,13 @@ impl<'a> Reader<'a> {
         self.chain.hash_by_number(number)?.ok_or_else(|| absent(number, "hash"))
     }
 
+    /// A block without its receipts; `None` if there is no such block.
+    pub(crate) fn block(&self, id: BlockId) -> Result<Option<Arc<RecoveredBlock>>, CallError> {
+        let Some(number) = self.chain.resolve(id)? else { return Ok(None) };
+        let block = self.chain.block_by_number(number)?.ok_or_else(|| absent(number, "body"))?;
+        Ok(Some(block))
+    }
+
     /// A block with its receipts; `None` if there is no such block.
     pub(crate) fn full(&self, id: BlockId) -> Result<Option<FullBlock>, CallError> {
         match self.chain.resolve(id)? {
@@ -134,10 +140,11 @@ impl<'a> Reader<'a> {
         Ok(self.chain.state_at(id)?)
     }
 
-    /// The state after a block, and that block as what executions upon it see.
-    pub(crate) fn execution(&self, id: BlockId) -> Result<(StateView, BlockContext), CallError> {
+    /// The state after a block, and that block as what executions with these overrides see.
+    pub(crate) fn execution(&self, id: BlockId, overrides: &Overrides) -> Result<(StateView, BlockContext), CallError> {
         let view = self.state(id)?;
-        let context = self.chain.spec().context(&self.known_header(view.number())?.header);
+        let header = self.known_header(view.number())?.header;
+        let context = self.chain.spec().context_assuming(&header, overrides);
         Ok((view, context))
     }
 
@@ -167,8 +174,8 @@ impl<'a> Reader<'a> {
         &self,
         terms: &LogTerms,
         range: RangeInclusive<u64>,
-    ) -> impl Iterator<Item = Result<u64, CallError>> {
-        self.chain.blocks_with_logs(terms, range).map(|number| Ok(number?))
+    ) -> impl Iterator<Item = Result<Searched, CallError>> {
+        self.chain.blocks_with_logs(terms, range).map(|searched| Ok(searched?))
     }
 
     /// Proves an account and some of its slots against a block's state root.
@@ -197,6 +204,22 @@ impl<'a> Reader<'a> {
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, CallError>> {
         self.chain.transactions_up_to(address, number).map(|position| Ok(position?))
+    }
+
+    /// The transaction in which an account used a nonce.
+    pub(crate) fn sent_with_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.sent_with_nonce(sender, nonce)? {
+            Some(TransactionPosition { number, index }) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The transaction that created a contract; of several the last.
+    pub(crate) fn creation(&self, address: &Address) -> Result<Option<FinalTransaction>, CallError> {
+        match self.chain.creation_up_to(address, u64::MAX)? {
+            Some(TransactionPosition { number, index }) => Ok(self.chain.transaction_at(number, index)?),
+            None => Ok(None),
+        }
     }
 
     /// The receipt of a final transaction.

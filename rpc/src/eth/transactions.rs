@@ -1,10 +1,10 @@
 //! Transactions: sending them, and finding them and their receipts again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast::error::RecvError, oneshot};
 
 use crate::{
     backend::{Submission, SubmitError},
@@ -13,6 +13,7 @@ use crate::{
         blocks::{RpcTransaction, rpc_final_receipt, rpc_final_transaction, rpc_transaction},
         reader::Reader,
     },
+    limits::SYNC_WAIT,
     methods::{Api, Json, json},
     params::{self, Args},
 };
@@ -21,8 +22,11 @@ use crate::{
 /// deadline is the one of all calls; a transaction that is refused late may still have been taken.
 pub(crate) async fn send_raw(api: Arc<Api>, args: Args) -> Result<B256, CallError> {
     let raw = args.required(0, "transaction", params::bytes)?;
+    submit(&api, raw).await
+}
+
+async fn submit(api: &Api, raw: Bytes) -> Result<B256, CallError> {
     let (reply, answer) = oneshot::channel();
-    let stopping = || CallError::Refused("the node is stopping: send the transaction to another node".into());
     api.backend.submit.send(Submission { raw, reply }).await.map_err(|_| stopping())?;
     match answer.await {
         Ok(Ok(hash)) => Ok(hash),
@@ -31,6 +35,37 @@ pub(crate) async fn send_raw(api: Arc<Api>, args: Args) -> Result<B256, CallErro
         Ok(Err(SubmitError::Busy)) => Err(CallError::Busy("too many transactions wait to be checked")),
         Err(_) => Err(stopping()),
     }
+}
+
+/// `eth_sendRawTransactionSync` (EIP-7966): the same, and waits until the transaction is final. The answer is its receipt.
+pub(crate) async fn send_raw_sync(api: Arc<Api>, args: Args) -> Result<Json, CallError> {
+    let raw = args.required(0, "transaction", params::bytes)?;
+    let asked = args.optional(1, "timeout", params::u64)?.filter(|milliseconds| *milliseconds > 0);
+    let waited = asked.map_or(SYNC_WAIT, Duration::from_millis).min(api.config.request_timeout / 10 * 9);
+    // Before the transaction can be in a block, so that none is missed.
+    let mut blocks = api.backend.chain.subscribe();
+    let hash = submit(&api, raw).await?;
+    let receipt = async {
+        loop {
+            let found = match blocks.recv().await {
+                Ok(block) => block.block().transactions().iter().any(|tx| *tx.hash() == hash),
+                // It may be in one of the blocks that were missed.
+                Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return Err(stopping()),
+            };
+            if found && let Some(receipt) = find_receipt(api.clone(), hash).await? {
+                return Ok(receipt);
+            }
+        }
+    };
+    match tokio::time::timeout(waited, receipt).await {
+        Ok(answer) => answer,
+        Err(_) => Err(CallError::NotFinalYet { hash, waited }),
+    }
+}
+
+fn stopping() -> CallError {
+    CallError::Refused("the node is stopping: send the transaction to another node".into())
 }
 
 /// `eth_getTransactionByHash`: final ones, and those in the mempool with null block fields.
@@ -54,6 +89,10 @@ pub(crate) async fn receipt(api: Arc<Api>, args: Args) -> Result<Option<Json>, C
     if api.backend.chain.pool().contains(&hash) {
         return Ok(None);
     }
+    find_receipt(api, hash).await
+}
+
+async fn find_receipt(api: Arc<Api>, hash: B256) -> Result<Option<Json>, CallError> {
     let find = move |api: &Api| match Reader::new(api).receipt(&hash)? {
         Some(found) => json(&rpc_final_receipt(&found)).map(Some),
         None => Ok(None),

@@ -4,13 +4,17 @@
 //! it. One that is left out ends at a block that `meta` names; nothing is added to it until it has been built up to the
 //! head, so what it has is never mistaken for all there is. The creations of contracts are few and always kept.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use alloy_primitives::Address;
 use rocksdb::WriteBatch;
 
 use super::super::{StorageError, Store, read::malformed, schema};
 use super::at_transaction;
+use crate::block::RecoveredBlock;
 use crate::execution::Touched;
+use crate::transaction::Recovered;
 
 /// How far the index of accounts goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,18 +88,40 @@ impl Store {
         Ok(())
     }
 
+    /// The entries of a block: an account that a transaction touched, with the nonce where it is the sender.
+    pub(super) fn put_touched(
+        &self,
+        batch: &mut WriteBatch,
+        number: u64,
+        transactions: &[Arc<Recovered>],
+        touched: &[Touched],
+    ) {
+        let mut entries = Vec::new();
+        for (index, of) in (0u32..).zip(touched) {
+            let tx = transactions.get(index as usize);
+            let sent = |address: &Address| tx.filter(|tx| tx.sender() == *address).map(|tx| tx.nonce());
+            entries.extend(of.accounts.iter().map(|address| (at_transaction(address, number, index), sent(address))));
+        }
+        entries.sort_unstable();
+        for (key, nonce) in entries {
+            match nonce {
+                Some(nonce) => batch.put_cf(self.column(schema::ADDRESS_INDEX), key, nonce.to_be_bytes()),
+                None => batch.put_cf(self.column(schema::ADDRESS_INDEX), key, b""),
+            }
+        }
+    }
+
     /// Adds the block behind the end of an index that is not whole, in one batch with its new end. It is whole with the
     /// block `head`.
-    pub(crate) fn extend_addresses(&self, number: u64, touched: &[Touched], head: u64) -> Result<(), StorageError> {
+    pub(crate) fn extend_addresses(
+        &self,
+        block: &RecoveredBlock,
+        touched: &[Touched],
+        head: u64,
+    ) -> Result<(), StorageError> {
+        let number = block.number();
         let mut batch = WriteBatch::default();
-        let mut keys = Vec::new();
-        for (index, of) in (0u32..).zip(touched) {
-            keys.extend(of.accounts.iter().map(|address| at_transaction(address, number, index)));
-        }
-        keys.sort_unstable();
-        for key in keys {
-            batch.put_cf(self.column(schema::ADDRESS_INDEX), key, b"");
-        }
+        self.put_touched(&mut batch, number, block.transactions(), touched);
         let index = if number >= head { AddressIndex::Whole } else { AddressIndex::UpTo(number) };
         match index {
             AddressIndex::Whole => batch.delete_cf(self.column(schema::META), schema::META_ADDRESSES),

@@ -2,7 +2,8 @@
 //! contracts by the transactions that created them.
 //!
 //! An entry is its key; blocks and transactions stand at its end, so that those of one address or topic lie beside each
-//! other in their order. All of a block's entries are in its batch.
+//! other in their order. Only that of a transaction's sender has a value, the nonce: so the transaction with a nonce is
+//! found by halving. All of a block's entries are in its batch.
 
 mod addresses;
 mod logs;
@@ -20,7 +21,7 @@ use super::{BlockWrite, Store, schema};
 
 pub use addresses::AddressIndex;
 pub(super) use addresses::Indexed;
-pub use logs::LogTerms;
+pub use logs::{LogTerms, Searched};
 
 /// The beginning of the keys of an address in the index of logs.
 fn address_term(address: &Address) -> Vec<u8> {
@@ -55,20 +56,16 @@ impl Store {
         for term in terms {
             batch.put_cf(self.column(schema::LOG_INDEX), schema::at_block(&term, number), b"");
         }
-        let mut touched = Vec::new();
+        if self.address_index() == AddressIndex::Whole {
+            self.put_touched(batch, number, write.block.transactions(), write.touched);
+        }
         let mut created = Vec::new();
-        let with_accounts = self.address_index() == AddressIndex::Whole;
         for (index, of) in (0u32..).zip(write.touched) {
-            if with_accounts {
-                touched.extend(of.accounts.iter().map(|address| at_transaction(address, number, index)));
-            }
             created.extend(of.created.iter().map(|address| at_transaction(address, number, index)));
         }
-        for (column, mut keys) in [(schema::ADDRESS_INDEX, touched), (schema::CREATIONS, created)] {
-            keys.sort_unstable();
-            for key in keys {
-                batch.put_cf(self.column(column), key, b"");
-            }
+        created.sort_unstable();
+        for key in created {
+            batch.put_cf(self.column(schema::CREATIONS), key, b"");
         }
     }
 }

@@ -1,20 +1,20 @@
-//! The index against a look at everything, and its time over a million blocks.
+//! The index against a look at everything, and how much of it a search looks at.
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Instant;
+use std::ops::RangeInclusive;
 
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, Log};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::LogTerms;
+use super::{LogTerms, Searched};
 use crate::block::RecoveredBlock;
 use crate::execution::{Receipt, Touched};
 use crate::seal::Seal;
 use crate::state::StateDiff;
-use crate::storage::{BlockWrite, History, Opened, Store};
+use crate::storage::{BlockWrite, History, Opened, StorageError, Store};
 
 fn store() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -36,6 +36,15 @@ fn write(store: &Store, number: u64, logs: Vec<Log>, touched: &[Touched]) {
     let write =
         BlockWrite { block: &block, receipts: &receipts, diff: &diff, records: &[], touched, certificate: None };
     store.commit(&write).unwrap();
+}
+
+/// The blocks that a search finds.
+fn found(store: &Store, terms: &LogTerms, range: RangeInclusive<u64>) -> Vec<u64> {
+    let block = |searched: Result<Searched, StorageError>| match searched.unwrap() {
+        Searched::Block(number) => Some(number),
+        Searched::Below(_) => None,
+    };
+    store.blocks_with_logs(terms, range).filter_map(block).collect()
 }
 
 fn address(number: u8) -> Address {
@@ -81,7 +90,7 @@ proptest! {
             write(&store, number, logs.clone(), &[]);
         }
         for (terms, from, to) in questions {
-            let found: Vec<u64> = store.blocks_with_logs(&terms, from..=to).collect::<Result<_, _>>().unwrap();
+            let found = found(&store, &terms, from..=to);
             let expected: Vec<u64> = match terms.is_selective() {
                 false => (from..=to).collect(),
                 true => (1..).zip(&blocks).filter(|(_, logs)| has(logs, &terms)).map(|(number, _)| number)
@@ -116,28 +125,52 @@ fn transactions_of_an_account_come_in_order_from_either_end() {
     assert_eq!((creation(0), creation(299), creation(u64::MAX)), (None, Some((1, 0)), Some((300, 2))));
 }
 
-/// Prints how long selective questions take over a million blocks, of which every tenth has a log of a busy contract and
-/// every hundred thousandth one that is looked for.
-#[test]
-#[ignore = "measure"]
-fn a_question_about_a_million_blocks() {
-    const BLOCKS: u64 = 1_000_000;
-    let (_directory, store) = store();
-    for number in 1..=BLOCKS {
+/// 20,000 blocks, of which every other one has a log of a busy contract, every fourth one of another, and every
+/// five-thousandth one that is looked for.
+fn busy() -> (TempDir, Store) {
+    let (directory, store) = store();
+    for number in 1..=20_000u64 {
         let logs = match number {
-            number if number % 100_000 == 0 => vec![log(1, &[1, 2])],
-            number if number % 10 == 0 => vec![log(1, &[1, 3])],
+            number if number.is_multiple_of(5_000) => vec![log(1, &[1, 2])],
+            number if number.is_multiple_of(2) => vec![log(1, &[1, 3])],
+            number if number % 4 == 1 => vec![log(2, &[4])],
             _ => Vec::new(),
         };
         write(&store, number, logs, &[]);
     }
-    for (what, topics) in
-        [("a rare topic", vec![vec![], vec![topic(2)]]), ("busy and rare", vec![vec![topic(1)], vec![topic(2)]])]
-    {
-        let terms = LogTerms { addresses: vec![address(1)], topics };
-        let start = Instant::now();
-        let found = store.blocks_with_logs(&terms, 1..=BLOCKS).map(Result::unwrap).count();
-        println!("{what}: {found} blocks of {BLOCKS} in {:?}", start.elapsed());
-        assert_eq!(found, 10);
+    (directory, store)
+}
+
+#[test]
+fn a_search_looks_as_often_as_its_rarest_term_has_blocks() {
+    let (_directory, store) = busy();
+    let rare = vec![5_000, 10_000, 15_000, 20_000];
+    for (addresses, topics) in [
+        (vec![], vec![vec![], vec![topic(2)]]),
+        (vec![address(1)], vec![vec![], vec![topic(2)]]),
+        (vec![address(1), address(2)], vec![vec![topic(1), topic(4)], vec![topic(2)]]),
+    ] {
+        let terms = LogTerms { addresses, topics };
+        let searched: Vec<_> = store.blocks_with_logs(&terms, 0..=20_000).map(Result::unwrap).collect();
+        // Without a word in between: each took a fraction of what is read before there is one.
+        let expected: Vec<_> = rare.iter().copied().map(Searched::Block).collect();
+        assert_eq!(searched, expected, "{terms:?}");
     }
+    let terms = LogTerms { addresses: vec![address(1), address(2)], topics: Vec::new() };
+    let expected: Vec<u64> = (1..=20_000).filter(|number: &u64| number.is_multiple_of(2) || number % 4 == 1).collect();
+    assert_eq!(found(&store, &terms, 0..=20_000), expected);
+}
+
+#[test]
+fn a_long_search_without_a_block_says_how_far_it_is() {
+    let (_directory, store) = busy();
+    // Both are busy, never in one block.
+    let terms = LogTerms { addresses: vec![address(1)], topics: vec![vec![topic(4)]] };
+    let mut before = 0;
+    for searched in store.blocks_with_logs(&terms, 0..=20_000) {
+        let Searched::Below(number) = searched.unwrap() else { panic!("no block has both") };
+        assert!(number > before && number <= 20_000);
+        before = number;
+    }
+    assert!(before > 15_000, "it tells until it ends, last {before}");
 }

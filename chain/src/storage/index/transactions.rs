@@ -35,6 +35,63 @@ impl Store {
         self.entries(schema::CREATIONS, *address, from, Direction::Reverse).next().transpose()
     }
 
+    /// The transaction in which an account used a nonce, up to the last of block `head`. Looks at a few of the blocks in
+    /// which the account sent something, and at what touched it before each of these.
+    pub(crate) fn sent_with_nonce(
+        &self,
+        sender: &Address,
+        nonce: u64,
+        head: u64,
+    ) -> Result<Option<TransactionPosition>, StorageError> {
+        // It is in none of the blocks before `first`, nor from `end` on.
+        let (mut first, mut end) = (0, head.saturating_add(1));
+        while first < end {
+            let middle = first + (end - first) / 2;
+            let sent = self.sent_from(sender, middle, end)?;
+            // Nonces only go up.
+            match (sent.first(), sent.last()) {
+                (Some((position, least)), Some((_, most))) if *least <= nonce => {
+                    if nonce <= *most {
+                        return Ok(sent.iter().find(|(_, of)| *of == nonce).map(|(position, _)| *position));
+                    }
+                    first = position.number.saturating_add(1);
+                }
+                _ => end = middle,
+            }
+        }
+        Ok(None)
+    }
+
+    /// What an account sent in the first block from `number` on, before block `end`, in which it sent something: the
+    /// transactions with their nonces.
+    fn sent_from(
+        &self,
+        sender: &Address,
+        number: u64,
+        end: u64,
+    ) -> Result<Vec<(TransactionPosition, u64)>, StorageError> {
+        let from = at_transaction(sender, number, 0);
+        let mut sent: Vec<(TransactionPosition, u64)> = Vec::new();
+        let column = self.column(schema::ADDRESS_INDEX);
+        for entry in self.db.iterator_cf(column, IteratorMode::From(&from, Direction::Forward)) {
+            let (key, nonce) = entry?;
+            if !key.starts_with(sender.as_slice()) {
+                break;
+            }
+            let position = position(schema::ADDRESS_INDEX, &key)?;
+            let over = sent.first().map_or(position.number >= end, |(first, _)| first.number != position.number);
+            if over {
+                break;
+            }
+            if !nonce.is_empty() {
+                let nonce = <[u8; 8]>::try_from(nonce.as_ref()).map(u64::from_be_bytes);
+                let nonce = nonce.map_err(|_| malformed(schema::ADDRESS_INDEX, &key, "expected a nonce of 8 bytes"))?;
+                sent.push((position, nonce));
+            }
+        }
+        Ok(sent)
+    }
+
     fn entries(
         &self,
         column: &'static str,

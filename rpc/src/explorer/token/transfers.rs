@@ -9,7 +9,10 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Log, U256, b256};
-use assent_chain::{Chain, storage::LogTerms};
+use assent_chain::{
+    Chain,
+    storage::{LogTerms, Searched},
+};
 
 use super::Standard;
 use crate::explorer::{account::Cursor, page::Failure};
@@ -156,8 +159,11 @@ pub(crate) fn find(
         let bottom = top.saturating_sub(window - 1);
         let mut numbers = BTreeSet::new();
         for question in &questions {
-            for number in chain.blocks_with_logs(question, bottom..=top) {
-                numbers.insert(number?);
+            for step in chain.blocks_with_logs(question, bottom..=top) {
+                // How far a search is does not matter within a window.
+                if let Searched::Block(number) = step? {
+                    numbers.insert(number);
+                }
             }
         }
         for number in numbers.into_iter().rev() {
