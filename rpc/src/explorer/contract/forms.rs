@@ -113,7 +113,7 @@ pub(crate) fn form(id: usize, method: &Method, address: &Address, sent: Option<&
             }
             @if writable {
                 button type="submit" disabled data-send { "Send with a wallet" }
-                output.outcome aria-live="polite" {}
+                output.said aria-live="polite" {}
             } @else {
                 button type="submit" { "Read" }
             }
