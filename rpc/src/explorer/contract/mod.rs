@@ -77,7 +77,9 @@ fn fields(form: Fields) -> Result<Sent, Failure> {
         Ok(Form(sent)) => Ok(sent),
         Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             let most = MAX_VERIFY_FORM / (1024 * 1024);
-            Err(Failure::Bad(format!("this is too much: expected an ABI of at most 1 MiB, or at most {most} MiB in all")))
+            Err(Failure::Bad(format!(
+                "this is too much: expected an ABI of at most 1 MiB, or at most {most} MiB in all"
+            )))
         }
         Err(error) => Err(Failure::Bad(format!("expected the fields of a form: {}", error.body_text()))),
     }
