@@ -8,7 +8,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test vectors lint docs bench planted soak clean install need
+.PHONY: help run test vectors lint docs screenshots bench planted soak clean install need
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 export ASSENT_SOAK_SECONDS ?= 3600
@@ -16,7 +16,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ARGS ?=
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: need ## Build, then run a network of four validators on this machine (Ctrl-C ends it)
 	@cargo build --locked -p assent
@@ -40,11 +40,17 @@ docs: need ## Write docs/rpc.md and docs/metrics.md from the data beside the cod
 	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent-rpc --lib openrpc
 	ASSENT_WRITE_DOCS=1 cargo test --locked -p assent --lib metrics::page
 
+screenshots: need ## Take the pictures of the README with a browser and write docs/images
+	@cargo build --locked --workspace --bins
+	@browser=$$(scripts/browser) && ASSENT_BROWSER=$$browser ASSENT_PICTURES=docs/images \
+		cargo test --locked -p assent-tests --test explorer pictures_of_the_readme
+
 bench: need ## Measure networks on this machine, and reads beside anvil, and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins
 	@"$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
 	@ASSENT_TOOLS="$${ASSENT_TOOLS:-$$(scripts/tools)}"; [ -z "$$ASSENT_TOOLS" ] || export ASSENT_TOOLS; \
-		exec "$(TARGET_DIR)/debug/reads" --output docs/benchmarks.md
+		"$(TARGET_DIR)/debug/reads" --output docs/benchmarks.md
+	@exec "$(TARGET_DIR)/debug/pages" --output docs/benchmarks.md
 
 planted: need ## Plant known bugs, see which harness finds them, and write docs/planted-bugs.md
 	@scripts/planted
