@@ -275,7 +275,7 @@ impl Chain {
     }
 
     /// Transactions that touched an account (see [`Touched`](crate::execution::Touched)), from the first of block
-    /// `number` on, oldest first.
+    /// `number` on, oldest first. Begins with an error when the index of accounts is not whole.
     pub fn transactions_from(
         &self,
         address: &Address,
@@ -286,7 +286,8 @@ impl Chain {
         let told = move |position: &Result<TransactionPosition, _>| {
             position.as_ref().map_or(true, |position| position.number <= head)
         };
-        self.inner.store.transactions_from(address, number).take_while(told)
+        let error = self.inner.store.check_address_index().err().map(Err);
+        error.into_iter().chain(self.inner.store.transactions_from(address, number).take_while(told))
     }
 
     /// The same up to the last of block `number`, newest first.
@@ -295,11 +296,13 @@ impl Chain {
         address: &Address,
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
-        self.inner.store.transactions_up_to(address, number.min(self.head().number))
+        let error = self.inner.store.check_address_index().err().map(Err);
+        error.into_iter().chain(self.inner.store.transactions_up_to(address, number.min(self.head().number)))
     }
 
     /// The transaction in which an account used a nonce.
     pub fn sent_with_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<TransactionPosition>, StorageError> {
+        self.inner.store.check_address_index()?;
         self.inner.store.sent_with_nonce(sender, nonce, self.head().number)
     }
 

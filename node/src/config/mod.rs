@@ -22,8 +22,8 @@ use thiserror::Error;
 
 pub use self::{
     settings::{
-        ExplorerSettings, HistorySettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings, P2pSettings,
-        RpcSettings, Settings,
+        ExplorerSettings, HistorySettings, IndexSettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings,
+        P2pSettings, RpcSettings, Settings,
     },
     template::{Overrides, render},
     value::{ExtraPeer, parse_multiaddr, tcp_multiaddr},
@@ -51,6 +51,8 @@ pub struct NodeConfig {
     pub mempool: MempoolSettings,
     /// How much of the past is kept.
     pub history: HistorySettings,
+    /// What is indexed.
+    pub index: IndexSettings,
     /// Whether the home holds a validator key. A node without one is a follower.
     pub validator: bool,
     /// Whether the operator accepts what voting without the signer's memory risks (DESIGN section
@@ -137,6 +139,7 @@ impl NodeConfig {
             log: settings.log,
             mempool: settings.mempool,
             history: settings.history,
+            index: settings.index,
             validator: home.validator_key().exists(),
             accept_lost_memory_risk: false,
             home,
@@ -151,6 +154,7 @@ impl NodeConfig {
             mempool: self.mempool.limits(),
             mempool_journal: Some(self.home.data().join("mempool.journal")),
             history: self.history.retention,
+            without_address_index: !self.index.addresses,
         }
     }
 }
@@ -168,7 +172,7 @@ pub fn unknown_variables(environment: impl IntoIterator<Item = (String, String)>
 }
 
 const PREFIX: &str = "ASSENT_";
-const TABLES: [&str; 7] = ["p2p", "rpc", "metrics", "explorer", "log", "history", "mempool"];
+const TABLES: [&str; 8] = ["p2p", "rpc", "metrics", "explorer", "log", "history", "index", "mempool"];
 
 /// The setting that a variable stands for: `ASSENT_RPC_MAX_BODY` is `rpc.max_body`.
 fn setting_of(variable: &str) -> Option<String> {
@@ -402,6 +406,7 @@ mod tests {
     }
 
     #[test]
+<<<<<<< HEAD
     fn the_explorer_is_off_and_knows_where_rpc_is() {
         let server = |file: &str| {
             let config = load(file, &[], &Flags::default()).unwrap();
@@ -414,6 +419,17 @@ mod tests {
         let url = server("[explorer]\nrpc_url = \"https://rpc.example/v1\"\n").1;
         assert_eq!(url.as_deref(), Some("https://rpc.example/v1"));
         assert_eq!(server("[explorer]\nrpc_url = \"\"\n").1.as_deref(), Some("http://127.0.0.1:8545"));
+=======
+    fn the_index_of_accounts_is_there_unless_it_is_left_out() {
+        let none = Flags::default();
+        let left_out = |file: &str| load(file, &[], &none).unwrap().chain_options().without_address_index;
+        assert!(!left_out(""));
+        assert!(left_out("[index]\naddresses = false\n"));
+        let environment = [("ASSENT_INDEX_ADDRESSES", "false")];
+        assert!(load("", &environment, &none).unwrap().chain_options().without_address_index);
+        let text = refusal("[index]\naddresses = \"some\"\n", &[], &none);
+        assert!(text.starts_with("index.addresses: expected"), "{text}");
+>>>>>>> w-accounts
     }
 
     #[test]

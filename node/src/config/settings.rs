@@ -36,6 +36,8 @@ pub struct Settings {
     pub mempool: MempoolSettings,
     /// Table `[history]`.
     pub history: HistorySettings,
+    /// Table `[index]`.
+    pub index: IndexSettings,
 }
 
 /// How other nodes reach this one, and it them.
@@ -267,4 +269,18 @@ pub struct HistorySettings {
     /// Of how many blocks the state can be read.
     #[serde(deserialize_with = "value::retention")]
     pub retention: History,
+}
+
+/// What is indexed beyond what JSON-RPC cannot do without.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexSettings {
+    /// Whether it is noted which accounts each transaction touched.
+    pub addresses: bool,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        Self { addresses: true }
+    }
 }

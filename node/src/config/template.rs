@@ -172,6 +172,16 @@ const TABLES: &[Table] = &[
         )],
     ),
     (
+        "index",
+        "Look-ups beyond blocks, transactions and logs, which are always there.",
+        &[(
+            "addresses",
+            "true",
+            "Which accounts each transaction touched: the explorer's pages of accounts, ots_searchTransactions*.\n\
+             Where it was false for a time, assent db index builds the rest; until then there is no such list.",
+        )],
+    ),
+    (
         "mempool",
         "Transactions that wait for a block.",
         &[

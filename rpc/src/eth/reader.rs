@@ -78,7 +78,11 @@ pub(crate) struct Reader<'a> {
 
 impl From<StorageError> for CallError {
     fn from(error: StorageError) -> Self {
-        Self::internal(error)
+        match error {
+            // The operator's decision, and no fault of this node.
+            StorageError::AddressIndex { .. } => Self::Refused(error.to_string()),
+            error => Self::internal(error),
+        }
     }
 }
 
