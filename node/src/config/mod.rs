@@ -406,7 +406,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
     fn the_explorer_is_off_and_knows_where_rpc_is() {
         let server = |file: &str| {
             let config = load(file, &[], &Flags::default()).unwrap();
@@ -419,7 +418,9 @@ mod tests {
         let url = server("[explorer]\nrpc_url = \"https://rpc.example/v1\"\n").1;
         assert_eq!(url.as_deref(), Some("https://rpc.example/v1"));
         assert_eq!(server("[explorer]\nrpc_url = \"\"\n").1.as_deref(), Some("http://127.0.0.1:8545"));
-=======
+    }
+
+    #[test]
     fn the_index_of_accounts_is_there_unless_it_is_left_out() {
         let none = Flags::default();
         let left_out = |file: &str| load(file, &[], &none).unwrap().chain_options().without_address_index;
@@ -429,7 +430,6 @@ mod tests {
         assert!(load("", &environment, &none).unwrap().chain_options().without_address_index);
         let text = refusal("[index]\naddresses = \"some\"\n", &[], &none);
         assert!(text.starts_with("index.addresses: expected"), "{text}");
->>>>>>> w-accounts
     }
 
     #[test]
