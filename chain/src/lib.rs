@@ -40,6 +40,7 @@ mod state_tests;
 pub use block::Block;
 pub use chain::{
     BlockError, BuildError, BuildRequest, Chain, ChainOptions, ExecutedBlock, FinalizeError, Head, ImportError,
+    IndexError,
 };
 pub use seal::{Seal, SealExpectation};
 pub use state::StateError;

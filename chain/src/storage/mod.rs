@@ -40,7 +40,7 @@ pub use check::OpenError;
 pub(crate) use check::Opened;
 pub(crate) use commit::BlockWrite;
 pub use history::History;
-pub use index::{LogTerms, Searched};
+pub use index::{AddressIndex, LogTerms, Searched};
 pub use inspect::{BlockDamage, CheckedBlock, ColumnSize, StoredChain};
 pub use inspect_state::{CheckedState, StateDamage};
 pub use measures::METRICS;
@@ -61,6 +61,15 @@ pub enum StorageError {
         key: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The index of accounts was left out.
+    #[error(
+        "this node has no whole index of accounts: it ends at block {number}. Stop the node, set [index] addresses = true \
+         and run assent db index"
+    )]
+    AddressIndex {
+        /// The last block that it has.
+        number: u64,
     },
     /// The mark of what is durable could not be read or written.
     #[error("{path}: {source}", path = path.display())]
@@ -87,6 +96,8 @@ pub(crate) struct Store {
     /// The head at the last sync of this run.
     synced: Mutex<Option<u64>>,
     retention: history::Retention,
+    /// How far the index of accounts goes.
+    indexed: index::Indexed,
 }
 
 impl std::fmt::Debug for Store {

@@ -5,7 +5,7 @@
 
 mod analyze;
 pub(crate) mod bundle;
-mod explain;
+pub(crate) mod explain;
 
 use std::sync::Arc;
 

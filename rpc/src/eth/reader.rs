@@ -78,13 +78,22 @@ pub(crate) struct Reader<'a> {
 
 impl From<StorageError> for CallError {
     fn from(error: StorageError) -> Self {
-        Self::internal(error)
+        match error {
+            // The operator's decision, and no fault of this node.
+            StorageError::AddressIndex { .. } => Self::Refused(error.to_string()),
+            error => Self::internal(error),
+        }
     }
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(api: &'a Api) -> Self {
-        Self { chain: &api.backend.chain }
+        Self::of(&api.backend.chain)
+    }
+
+    /// The same for whoever has no methods around it.
+    pub(crate) fn of(chain: &'a Chain) -> Self {
+        Self { chain }
     }
 
     pub(crate) fn head_number(&self) -> u64 {

@@ -9,6 +9,7 @@ mod certificates;
 mod discovery;
 mod errors;
 mod explain;
+mod explorer;
 mod filters;
 mod fuzz;
 mod harness;
