@@ -12,6 +12,7 @@
 mod build;
 mod executed;
 mod finalize;
+mod index;
 mod measures;
 mod pool;
 mod read;
@@ -34,12 +35,14 @@ use crate::block::RecoveredBlock;
 use crate::mempool::{Mempool, MempoolLimits};
 use crate::seal::Seal;
 use crate::state::{StateDiff, StateView};
-use crate::storage::{BlockWrite, History, OpenError, Opened, StorageError, Store};
+use crate::storage::{AddressIndex, BlockWrite, History, OpenError, Opened, StorageError, Store};
 use crate::trie::{Pruning, Record, StateTrie, TrieError, TrieUpdate};
 
 pub use build::{BuildError, BuildRequest};
 pub use executed::{ExecutedBlock, Timings};
 pub use finalize::{FinalizeError, ImportError};
+pub use index::IndexError;
+pub use measures::METRICS;
 pub use read::{FinalHeader, FinalReceipt, FinalTransaction};
 pub use simulate::{MAX_SIMULATED_BLOCKS, SimulatedBlock};
 pub use spec::ChainSpec;
@@ -59,6 +62,8 @@ pub struct ChainOptions {
     pub mempool_journal: Option<PathBuf>,
     /// Of how many blocks the state can be read.
     pub history: History,
+    /// Whether the index of accounts stays as it is, without the transactions of new blocks.
+    pub without_address_index: bool,
 }
 
 /// The last final block.
@@ -118,9 +123,9 @@ impl Chain {
     /// must be of this chain and this format, and sound as far as a quick look tells. Nothing is
     /// ever repaired.
     pub fn open(directory: &Path, genesis: &Genesis, options: &ChainOptions) -> Result<Self, OpenError> {
-        measures::describe();
         let spec = ChainSpec::new(genesis)?;
         let (store, head, trie) = open_store(directory, &spec, genesis, options.history)?;
+        settle_address_index(&store, head.number, options)?;
         let store = Arc::new(store);
         let tree = Arc::new(Tree::new(head, trie));
         let accounts = pool::HeadAccounts { store: store.clone(), tree: tree.clone() };
@@ -181,6 +186,11 @@ impl Chain {
         self.inner.store.sync(head)
     }
 
+    /// Sets the gauges of the database. Cheap; for now and then, not for each block.
+    pub fn measure_storage(&self) {
+        self.inner.store.measure();
+    }
+
     fn view_upon(&self, parent: &Parent) -> StateView {
         let inner = &self.inner;
         StateView::new(parent.overlays.clone(), parent.final_number, inner.store.clone(), inner.tree.clone())
@@ -216,6 +226,17 @@ fn open_store(
             Ok((store, Head::new(stored.hash, &stored.header, &stored.seal), trie))
         }
     }
+}
+
+/// Has the index of accounts go on with the next block, or not. One that ends before the head cannot go on.
+fn settle_address_index(store: &Store, head: u64, options: &ChainOptions) -> Result<(), StorageError> {
+    if options.without_address_index {
+        store.leave_out_addresses(head)?;
+    } else if let AddressIndex::UpTo(end) = store.address_index() {
+        tracing::warn!(target: "assent::chain", end, head,
+            "the index of accounts was left out and is not whole: stop the node and run assent db index to build it");
+    }
+    Ok(())
 }
 
 /// Writes block 0 with the state that the genesis allocates.

@@ -12,6 +12,7 @@
 //! | [`storage`] | final blocks and the final state in RocksDB |
 //! | [`trace`] | what transactions and calls did, step by step |
 //! | [`chain`] | the handle that joins them |
+//! | [`metric`] | what a metric is: its name, its kind, its help |
 //!
 //! Consensus and network are unknown here: who may propose, what is final and what a certificate
 //! proves is decided elsewhere and told to [`chain::Chain`].
@@ -20,6 +21,7 @@ pub mod block;
 pub mod chain;
 pub mod execution;
 pub mod mempool;
+pub mod metric;
 pub mod recovery;
 pub mod seal;
 pub mod state;
@@ -38,6 +40,7 @@ mod state_tests;
 pub use block::Block;
 pub use chain::{
     BlockError, BuildError, BuildRequest, Chain, ChainOptions, ExecutedBlock, FinalizeError, Head, ImportError,
+    IndexError,
 };
 pub use seal::{Seal, SealExpectation};
 pub use state::StateError;

@@ -18,7 +18,7 @@ pub struct SyncOrder {
 }
 
 impl SyncOrder {
-    /// For a validator that starts: how much of the log that it found is durable is not known until its first sync.
+    /// For a validator that starts: nothing is taken for granted of what it found until its first sync.
     #[must_use]
     pub const fn new(alone: bool) -> Self {
         Self { alone, certified: View(0), log_first: true }
@@ -63,7 +63,7 @@ mod tests {
         let net = Network::new(&[1, 1, 1, 1]);
         let certificate = |phase, view| Record::Certificate(net.certificate(phase, view, 1, &[0, 1, 2]));
         let mut order = SyncOrder::new(false);
-        assert!(order.log_first(), "what was found may not be durable");
+        assert!(order.log_first(), "the first after a start");
         order.synced();
         assert!(!order.log_first());
         // (what happens, whether the log goes first)

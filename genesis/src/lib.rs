@@ -14,13 +14,14 @@
 //! | `format.rs` | how durations, amounts and keys are written in JSON |
 //! | `load.rs` | reading a file: syntax, types, unknown and repeated fields |
 //! | `validate.rs` | the findings; `validate/ethereum.rs` and `validate/assent.rs` hold the rules |
-//! | `tolerance.rs` | which validators may fail, and which decide alone |
+//! | `analysis/` | what a set of validators withstands, for people |
 //! | `weight.rs` | from stakes to a validator set |
 //! | `header.rs` | block 0, canonical JSON and the genesis hash |
 //! | `keys.rs`, `key_file.rs` | ed25519 secrets and their files |
 //! | `development.rs` | the well-known accounts of development chains |
 //! | `plan.rs` | a new network: genesis and keys for n nodes |
 
+pub mod analysis;
 mod development;
 mod format;
 mod header;
@@ -29,7 +30,6 @@ mod keys;
 mod load;
 mod plan;
 mod spec;
-mod tolerance;
 mod validate;
 mod weight;
 
@@ -41,7 +41,6 @@ pub use plan::{DEFAULT_GAS_LIMIT, DEFAULT_P2P_PORT, NetworkPlan, NodeKeys, PlanE
 pub use spec::{
     AssentSpec, ConsensusParams, FeeParams, Fraction, Genesis, NodeSpec, ValidatorSpec, VoteEscrow, WeightRule,
 };
-pub use tolerance::{Tolerance, tolerance};
 pub use validate::{
     Finding, Level, MAX_ADDRESSES_PER_NODE, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, MAX_CHAIN_ID, MAX_GAS_LIMIT,
     MAX_INTERVAL, MAX_NAME_LENGTH, MAX_NODES, MIN_BLOCK_BYTES, MIN_GAS_LIMIT,

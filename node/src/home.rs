@@ -55,6 +55,11 @@ impl Home {
         self.data().join("chain")
     }
 
+    /// `explorer/`: what people uploaded about contracts. Not part of `data/`, which may be removed to sync anew.
+    pub fn explorer(&self) -> PathBuf {
+        self.0.join("explorer")
+    }
+
     /// `data/wal`: the consensus log of a validator.
     pub fn wal(&self) -> PathBuf {
         self.data().join("wal")

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use assent_chain::Chain;
 use assent_consensus::{Epoch, Hash, PublicKey, ValidatorIndex, ValidatorSet};
 use assent_genesis::{Genesis, SecretKey};
-use assent_rpc::{Backend, RpcHandle};
+use assent_rpc::{Backend, ExplorerServer, RpcHandle};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +63,7 @@ struct Node {
     committer: Committer,
     network: NetworkHandle,
     rpc: Option<RpcHandle>,
+    explorer: Option<ExplorerServer>,
     metrics: Option<MetricsServer>,
     driver: Option<tokio::task::JoinHandle<Result<(), driver::DriverError>>>,
     tasks: JoinSet<()>,
@@ -158,14 +159,16 @@ impl Node {
             submit,
             client_version: client_version(),
         };
+        let explorer = start_explorer(config, backend.clone()).await?;
         let rpc = if config.rpc.enabled { Some(assent_rpc::serve(config.rpc.server(), backend).await?) } else { None };
+        tasks.spawn(metrics::sampler::run(recorder.clone(), chain.clone(), network.clone(), token.clone()));
         let metrics = if config.metrics.enabled {
             Some(metrics::serve(config.metrics.listen, recorder, status_receiver).await?)
         } else {
             None
         };
         announce(&identity, &chain, rpc.as_ref());
-        Ok(Self { token: token.clone(), chain, committer, network, rpc, metrics, driver, tasks })
+        Ok(Self { token: token.clone(), chain, committer, network, rpc, explorer, metrics, driver, tasks })
     }
 
     /// Waits for the end, then stops everything in order.
@@ -195,6 +198,9 @@ impl Node {
     async fn stop(mut self) {
         if let Some(rpc) = self.rpc.take() {
             rpc.stop().await;
+        }
+        if let Some(explorer) = self.explorer.take() {
+            explorer.stop().await;
         }
         self.token.cancel();
         if let Some(driver) = self.driver.take() {
@@ -303,6 +309,14 @@ async fn open_driver(config: &NodeConfig, identity: &Identity, surroundings: Sur
     let (key, data, accept_lost_memory) = (key.clone(), config.home.data(), config.accept_lost_memory_risk);
     let options = driver::OpenOptions { data, key, accept_lost_memory };
     Ok(Some(tokio::task::spawn_blocking(move || Driver::open(surroundings, options)).await??))
+}
+
+async fn start_explorer(config: &NodeConfig, backend: Backend) -> Result<Option<ExplorerServer>> {
+    if !config.explorer.enabled {
+        return Ok(None);
+    }
+    let settings = config.explorer.server(&config.rpc, config.home.explorer());
+    Ok(Some(assent_rpc::serve_explorer(settings, backend).await?))
 }
 
 fn spawn_driver(

@@ -152,6 +152,12 @@ impl Signer {
         self.state.mark = self.state.mark.max(mark);
     }
 
+    /// Whether the file says less than the log did: a vote of the log is about to be said again, and the file must know it.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.mark < self.state.mark)
+    }
+
     /// Signs a ballot above the mark. It may leave the node only when [`Self::write`] and a sync of the
     /// [`Self::handle`] are done.
     ///
@@ -279,6 +285,22 @@ mod tests {
         assert_eq!(signer.found().unwrap().kept, [(ballot(5, Phase::Commit), signature)]);
         assert!(signer.sign(&ballot(5, Phase::ViewChange)).is_err());
         assert!(signer.sign(&ballot(6, Phase::Propose)).is_ok());
+    }
+
+    #[test]
+    fn rule_d3_a_file_that_knows_less_than_the_log_has_to_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut signer = open(dir.path());
+        signer.raise((View(4), 2));
+        assert!(!signer.is_raised(), "there is no file to be written: the node does not know what it signed");
+        signer.sign(&ballot(5, Phase::Prepare)).unwrap();
+        durable(&mut signer);
+        drop(signer);
+        let mut signer = open(dir.path());
+        signer.raise((View(5), 1));
+        assert!(!signer.is_raised());
+        signer.raise((View(5), 2));
+        assert!(signer.is_raised());
     }
 
     #[test]

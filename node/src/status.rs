@@ -8,11 +8,13 @@ use assent_chain::Chain;
 use assent_consensus::core::Standing;
 use assent_consensus::{PublicKey, ValidatorIndex, ValidatorSet};
 use assent_genesis::Genesis;
-use assent_rpc::{HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncStatus};
+use assent_rpc::{
+    FailedView, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncStatus,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::{ConsensusStatus, Directory};
+use crate::driver::{self, ConsensusStatus, Directory};
 use crate::network::{self, NetworkHandle};
 
 /// A validator of which nothing came for so long is silent. Heartbeats come every few seconds.
@@ -83,6 +85,7 @@ impl StatusSource {
             genesis_hash: self.genesis_hash,
             node_name: self.name.clone(),
             client_version: self.client_version.clone(),
+            uptime_ms: millis(self.started.elapsed()),
             validator: self.me.map(|me| self.set.weight(me).0),
             head: HeadStatus { number: head.number, hash: head.hash, timestamp_ms: head.time_ms },
             epoch: self.set.epoch().0,
@@ -92,7 +95,8 @@ impl StatusSource {
             peers: peers.iter().map(|peer| self.peer(peer)).collect(),
             silent: self.silent(&heard, &peers),
             mempool: MempoolStatus { pending: pool.executable as u64, queued: pool.queued as u64 },
-            abstaining: consensus.and_then(|status| abstention(status.standing)),
+            abstaining: consensus.as_ref().and_then(|status| abstention(status.standing)),
+            failed_views: consensus.map(|status| self.failed_views(&status)).unwrap_or_default(),
         }
     }
 
@@ -121,7 +125,18 @@ impl StatusSource {
             head: peer.head,
             latency_ms: peer.latency.map(millis),
             refused_reason: peer.refused_reason.clone(),
+            version: peer.hello.as_ref().map(|hello| hello.software.clone()),
         }
+    }
+
+    fn failed_views(&self, status: &ConsensusStatus) -> Vec<FailedView> {
+        let told = |failed: &driver::FailedView| FailedView {
+            view: failed.view.0,
+            leader: self.directory.name(failed.leader).to_owned(),
+            reason: failed.reason.words().to_owned(),
+            ago_ms: millis(failed.at.elapsed()),
+        };
+        status.failed.iter().map(told).collect()
     }
 
     fn silent(&self, heard: &[ValidatorIndex], peers: &[network::PeerStatus]) -> Vec<SilentValidator> {

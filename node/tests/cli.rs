@@ -174,6 +174,40 @@ fn a_genesis_that_cannot_be_is_refused_with_the_field() {
 }
 
 #[test]
+fn the_validators_of_a_genesis_are_analysed() {
+    let folder = tempfile::tempdir().unwrap();
+    testnet(&folder, &[]);
+    let analyze =
+        |flags: &[&str]| works(folder.path(), &[&["genesis", "analyze", "net/genesis.json"][..], flags].concat());
+    let text = analyze(&[]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    for words in
+        ["node0          40   40.0%  ########", "Who can halt the chain", "node3 needs at least 31 (it has 10)"]
+    {
+        assert!(text.contains(words), "{words:?}: {text}");
+    }
+    assert!(analyze(&["--group", "org"]).contains("No validator has a label \"org\""));
+    let json: Value =
+        serde_json::from_str(&analyze(&["--json", "--up-probability", "1", "--up", "node0=0.5"])).unwrap();
+    assert_eq!((&json["needed"], &json["availability"]["up"]["upper"]), (&Value::from(67), &Value::from(0.5)));
+    for (flags, words) in [
+        (&["--up-probability", "2"][..], "expected a probability from 0 to 1"),
+        (&["--up", "node0"], "expected a validator's name and a probability"),
+        (&["--up", "node9=0.5"], "expected one of the validators: node0, node1, node2, node3"),
+        (&["--group", "planet"], "expected org or region"),
+    ] {
+        let errors = fails(folder.path(), &[&["genesis", "analyze", "net/genesis.json"][..], flags].concat(), 2);
+        assert!(errors.contains(words), "{flags:?}: {errors}");
+    }
+    let valid = works(folder.path(), &["genesis", "validate", "net/genesis.json"]);
+    assert!(valid.contains("when each is up 99% of the time, expect no blocks for 3.7 days per year"), "{valid}");
+    assert!(
+        valid.contains("node3 needs at least 31 (it has 10) for the chain to survive the loss of node0"),
+        "{valid}"
+    );
+}
+
+#[test]
 fn init_makes_one_home() {
     let folder = tempfile::tempdir().unwrap();
     let net = testnet(&folder, &[]);

@@ -8,6 +8,8 @@
 //! A request passes `server` (sockets), `http` (hosts, origins, content types), `middleware`
 //! (rates, deadlines, metrics), `params` (reading its parameters), and ends in the file of its
 //! namespace: `eth`, `net`, `web3`, `assent`, `rpc` (in `openrpc`), and for tools `txpool`, `debug`, `trace`, `ots`.
+//!
+//! Beside that, on a port of its own, `explorer` shows the chain to people.
 
 mod assent;
 mod backend;
@@ -16,8 +18,10 @@ mod config;
 mod debug;
 mod errors;
 mod eth;
+mod explorer;
 mod http;
 pub mod limits;
+mod measures;
 mod methods;
 mod middleware;
 mod net;
@@ -27,6 +31,7 @@ mod params;
 mod rate_limit;
 mod server;
 mod status;
+mod threads;
 mod trace;
 mod traces;
 mod txpool;
@@ -35,8 +40,10 @@ mod web3;
 pub use assent::bundle::{BundleError, BundleValidator, ProofBundle, SlotProof, Trust};
 pub use backend::{Backend, Submission, SubmitError};
 pub use config::RpcConfig;
+pub use explorer::{ExplorerConfig, ExplorerError, ExplorerServer, serve as serve_explorer};
+pub use measures::METRICS;
 pub use server::{RpcError, RpcHandle, serve};
 pub use status::{
-    Abstention, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator, SyncProgress,
-    SyncStatus,
+    Abstention, FailedView, HeadStatus, MempoolStatus, NodeStatus, PeerStatus, QuorumStatus, SilentValidator,
+    SyncProgress, SyncStatus,
 };

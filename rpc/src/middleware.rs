@@ -17,10 +17,7 @@ use jsonrpsee::{
     types::{ErrorObjectOwned, Request},
 };
 
-use crate::{errors::CallError, rate_limit::RateLimiter};
-
-/// Name under which calls of unknown methods are counted, so that a client cannot make metrics.
-const UNKNOWN: &str = "unknown";
+use crate::{errors::CallError, measures, rate_limit::RateLimiter};
 
 /// The client, in the extensions of each of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +149,7 @@ where
             Ok(()) => self.within(request, deadline).await,
             Err(error) => MethodResponse::error(request.id, ErrorObjectOwned::from(error)),
         };
-        record(method.unwrap_or(UNKNOWN), peer, start.elapsed(), &answer);
+        record(method.unwrap_or(measures::UNKNOWN), peer, start.elapsed(), &answer);
         answer
     }
 
@@ -195,11 +192,8 @@ where
 const MAX_NAME: usize = 100;
 
 fn record(method: &'static str, peer: Option<Peer>, took: Duration, answer: &MethodResponse) {
-    metrics::histogram!("rpc_request_seconds", "method" => method).record(took.as_secs_f64());
     let code = answer.as_error_code();
-    if let Some(code) = code {
-        metrics::counter!("rpc_errors_total", "method" => method, "code" => code.to_string()).increment(1);
-    }
+    measures::called(method, took, code);
     tracing::debug!(
         target: "assent::rpc",
         method,
@@ -208,12 +202,4 @@ fn record(method: &'static str, peer: Option<Peer>, took: Duration, answer: &Met
         error = code,
         "call"
     );
-}
-
-/// Tells the metrics recorder what the metrics of this crate are.
-pub(crate) fn describe_metrics() {
-    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-    describe_histogram!("rpc_request_seconds", Unit::Seconds, "Time of JSON-RPC calls by method");
-    describe_counter!("rpc_errors_total", "JSON-RPC calls that were answered with an error, by method and code");
-    describe_gauge!("rpc_connections", "Connections to the JSON-RPC port that are open");
 }

@@ -119,7 +119,7 @@ fn without_bloom(block: &impl Serialize) -> Result<Value, CallError> {
 fn details(api: &Api, id: BlockId) -> Result<Option<Details>, CallError> {
     let Some(block) = Reader::new(api).full(id)? else { return Ok(None) };
     let total_fees = total_fees(&rpc_receipts(&block));
-    let block = without_bloom(&OtsSlimBlock::<Header>::from(rpc_block(&block, false)))?;
+    let block = without_bloom(&OtsSlimBlock::<Header>::from(rpc_block(block.block(), false)))?;
     Ok(Some(Details { block, issuance: InternalIssuance::default(), total_fees }))
 }
 
@@ -165,7 +165,7 @@ fn block_transactions(api: &Api, args: &Args) -> Result<Option<Page>, CallError>
     let range = end.saturating_sub(size)..end;
     let timestamp = Some(block.header().timestamp);
     let receipts = rpc_receipts(&block).drain(range.clone()).map(|receipt| slim(receipt, timestamp)).collect();
-    let mut whole = rpc_block(&block, true);
+    let mut whole = rpc_block(block.block(), true);
     if let BlockTransactions::Full(transactions) = &mut whole.transactions {
         *transactions = transactions.drain(range).collect();
     }

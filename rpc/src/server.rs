@@ -26,7 +26,7 @@ use jsonrpsee::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
 };
 use tower::{
     Service,
@@ -44,9 +44,10 @@ use crate::{
     limits::{
         IDLE_TIMEOUT, MAX_REFUSALS, PING_INTERVAL, PING_TIMEOUT, REFUSAL_TIMEOUT, STOP_TIMEOUT, SUBSCRIPTION_BUFFER,
     },
-    methods,
-    middleware::{GateLayer, Peer, Rules, describe_metrics},
+    measures, methods,
+    middleware::{GateLayer, Peer, Rules},
     rate_limit::RateLimiter,
+    threads,
 };
 
 /// Why the server could not start.
@@ -60,6 +61,9 @@ pub enum RpcError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The system gives it no threads.
+    #[error("cannot start the threads for JSON-RPC: {0}")]
+    Threads(std::io::Error),
     /// The configuration names a namespace that does not exist.
     #[error("unknown RPC namespace {name:?}: expected some of {known}")]
     UnknownNamespace {
@@ -70,11 +74,12 @@ pub enum RpcError {
     },
 }
 
-/// A running server. It goes on when this is dropped.
+/// A running server. It ends when the last of its handles is dropped.
 #[derive(Clone, Debug)]
 pub struct RpcHandle {
     addr: SocketAddr,
     server: ServerHandle,
+    ended: watch::Receiver<()>,
 }
 
 impl RpcHandle {
@@ -83,33 +88,35 @@ impl RpcHandle {
         self.addr
     }
 
-    /// Takes no further connections, gives open calls a moment and ends.
-    pub async fn stop(self) {
-        if self.server.stop().is_ok() && tokio::time::timeout(STOP_TIMEOUT, self.server.stopped()).await.is_err() {
-            tracing::debug!(target: "assent::rpc", "connections are still open; leaving them");
-        }
+    /// Takes no further connections, gives open calls a moment and ends. Nothing of it reads the chain afterwards.
+    pub async fn stop(mut self) {
+        // It may have been stopped through another handle.
+        let _ = self.server.stop();
+        // Nothing is ever sent: this waits until its threads are gone.
+        let _ = self.ended.changed().await;
     }
 }
 
-/// Starts the server on the runtime of the caller.
+/// Starts the server, on threads of its own.
 pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, RpcError> {
-    describe_metrics();
     let methods = methods::offered(&config, backend)?;
-    let listen_error = |source| RpcError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
-    let addr = listener.local_addr().map_err(listen_error)?;
     let (stop, server) = stop_channel();
     let acceptor = Acceptor {
         service: service(&config, methods.clone()),
         methods,
         stop,
+        places: config.max_connections,
         connections: Arc::new(Semaphore::new(config.max_connections as usize)),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
         heavy_per_connection: config.heavy_per_connection(),
     };
-    tokio::spawn(acceptor.run(listener));
+    let (tell, listens) = oneshot::channel();
+    let ended = threads::run(acceptor.serve(config.listen, tell), config.evm_timeout).map_err(RpcError::Threads)?;
+    let gone =
+        |_| RpcError::Threads(std::io::Error::other("there is no asynchronous runtime for it; the log says why"));
+    let addr = listens.await.map_err(gone)??;
     tracing::info!(target: "assent::rpc", %addr, namespaces = config.namespaces.join(","), "JSON-RPC listens");
-    Ok(RpcHandle { addr, server })
+    Ok(RpcHandle { addr, server, ended })
 }
 
 type Layered = TowerServiceBuilder<Stack<GateLayer, Identity>, Stack<HttpLayer, Stack<CorsLayer, Identity>>>;
@@ -155,12 +162,35 @@ struct Acceptor {
     service: Layered,
     methods: Methods,
     stop: StopHandle,
+    /// Connections that are allowed.
+    places: u32,
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     heavy_per_connection: usize,
 }
 
 impl Acceptor {
+    /// Listens, tells where, and serves until it is stopped.
+    async fn serve(self, listen: SocketAddr, tell: oneshot::Sender<Result<SocketAddr, RpcError>>) {
+        let bound = TcpListener::bind(listen).await;
+        let listener = match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((addr, listener)) => {
+                // Who does not wait any more has no handle, and that ends the server.
+                let _ = tell.send(Ok(addr));
+                listener
+            }
+            Err(source) => {
+                let _ = tell.send(Err(RpcError::Listen { address: listen, source }));
+                return;
+            }
+        };
+        let (connections, places) = (self.connections.clone(), self.places);
+        self.run(listener).await;
+        if tokio::time::timeout(STOP_TIMEOUT, connections.acquire_many(places)).await.is_err() {
+            tracing::debug!(target: "assent::rpc", "connections are still open; leaving them");
+        }
+    }
+
     async fn run(self, listener: TcpListener) {
         let stopped = self.stop.clone().shutdown();
         tokio::pin!(stopped);
@@ -205,14 +235,14 @@ struct Place {
 
 impl Place {
     fn new(permit: OwnedSemaphorePermit) -> Self {
-        metrics::gauge!("rpc_connections").increment(1);
+        measures::opened();
         Self { _permit: permit }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        metrics::gauge!("rpc_connections").decrement(1);
+        measures::closed();
     }
 }
 

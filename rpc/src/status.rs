@@ -25,6 +25,8 @@ pub struct NodeStatus {
     pub node_name: String,
     /// Name, version and platform of the program.
     pub client_version: String,
+    /// Milliseconds since the node started.
+    pub uptime_ms: u64,
     /// The node's weight in the current validator set; null when it is no validator.
     pub validator: Option<u64>,
     /// The last final block.
@@ -45,6 +47,8 @@ pub struct NodeStatus {
     pub mempool: MempoolStatus,
     /// Why this validator does not vote at the moment; null while it votes, and on a follower.
     pub abstaining: Option<Abstention>,
+    /// Views that did not come to a block here, newest first, at most 64; empty on a follower, and after a start.
+    pub failed_views: Vec<FailedView>,
 }
 
 /// A block's number, hash and time.
@@ -124,6 +128,8 @@ pub struct PeerStatus {
     pub latency_ms: Option<u64>,
     /// Why the last attempt at a connection was refused, by either side; null when it was not.
     pub refused_reason: Option<String>,
+    /// The program that it runs, as it said when it connected last; null when it never did.
+    pub version: Option<String>,
 }
 
 /// A validator that has not been heard lately.
@@ -138,6 +144,20 @@ pub struct SilentValidator {
     pub weight: u64,
     /// Milliseconds since it was last heard; null when this node has not heard it since it started.
     pub since_ms: Option<u64>,
+}
+
+/// A view that did not come to a block, as this validator saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedView {
+    /// The view.
+    pub view: u64,
+    /// The name of its leader.
+    pub leader: String,
+    /// Why, in a few words, such as "silent leader". The metric `assent_consensus_failed_views_total` has the same.
+    pub reason: String,
+    /// Milliseconds since it was given up.
+    pub ago_ms: u64,
 }
 
 /// How many transactions wait in the mempool.
@@ -192,6 +212,7 @@ mod tests {
             genesis_hash: B256::repeat_byte(1),
             node_name: "node0".into(),
             client_version: "assent/0.1.0".into(),
+            uptime_ms: 86_000,
             validator: Some(40),
             head: HeadStatus { number: 7, hash: B256::repeat_byte(2), timestamp_ms: 1_700_000_000_123 },
             epoch: 0,
@@ -205,11 +226,18 @@ mod tests {
                 connected: true,
                 last_heard_ms: Some(12),
                 head: Some(7),
+                version: Some("assent/0.1.0".into()),
                 ..PeerStatus::default()
             }],
             silent: vec![],
             mempool: MempoolStatus { pending: 1, queued: 2 },
             abstaining: None,
+            failed_views: vec![FailedView {
+                view: 8,
+                leader: "node1".into(),
+                reason: "silent leader".into(),
+                ago_ms: 40,
+            }],
         }
     }
 
@@ -224,6 +252,7 @@ mod tests {
                 "genesisHash": B256::repeat_byte(1),
                 "nodeName": "node0",
                 "clientVersion": "assent/0.1.0",
+                "uptimeMs": 86_000,
                 "validator": 40,
                 "head": {"number": 7, "hash": B256::repeat_byte(2), "timestampMs": 1_700_000_000_123_u64},
                 "epoch": 0,
@@ -233,10 +262,12 @@ mod tests {
                 "peers": [{
                     "name": "node1", "key": B256::repeat_byte(3), "weight": 30, "connected": true,
                     "lastHeardMs": 12, "head": 7, "latencyMs": null, "refusedReason": null,
+                    "version": "assent/0.1.0",
                 }],
                 "silent": [],
                 "mempool": {"pending": 1, "queued": 2},
                 "abstaining": null,
+                "failedViews": [{"view": 8, "leader": "node1", "reason": "silent leader", "agoMs": 40}],
             })
         );
         assert_eq!(serde_json::from_value::<NodeStatus>(json).unwrap(), status);

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, U64};
-use alloy_rpc_types_txpool::{TxpoolContent, TxpoolContentFrom};
+use alloy_primitives::U64;
+use alloy_rpc_types_txpool::TxpoolContentFrom;
 use assent_chain::{mempool::SenderContent, transaction::Recovered};
 use serde::Serialize;
 
@@ -43,14 +43,30 @@ fn by_nonce<T>(transactions: &[Arc<Recovered>], show: fn(&Recovered) -> T) -> BT
     transactions.iter().map(|tx| (tx.nonce().to_string(), show(tx))).collect()
 }
 
-/// By sender and nonce; senders without any are left out.
+/// By sender, whose address Geth writes with its checksum, and nonce; senders without any are left out.
 fn by_sender<T>(
     all: &[SenderContent],
     of: fn(&SenderContent) -> &[Arc<Recovered>],
     show: fn(&Recovered) -> T,
-) -> BTreeMap<Address, BTreeMap<String, T>> {
+) -> BTreeMap<String, BTreeMap<String, T>> {
     let with_some = all.iter().filter(|sender| !of(sender).is_empty());
-    with_some.map(|sender| (sender.sender, by_nonce(of(sender), show))).collect()
+    with_some.map(|sender| (sender.sender.to_string(), by_nonce(of(sender), show))).collect()
+}
+
+/// The whole pool, with something for each transaction.
+#[derive(Clone, Debug, Serialize)]
+struct Content<T> {
+    pending: BTreeMap<String, BTreeMap<String, T>>,
+    queued: BTreeMap<String, BTreeMap<String, T>>,
+}
+
+impl<T> Content<T> {
+    fn of(all: &[SenderContent], show: fn(&Recovered) -> T) -> Self {
+        Self {
+            pending: by_sender(all, |sender| &sender.executable, show),
+            queued: by_sender(all, |sender| &sender.queued, show),
+        }
+    }
 }
 
 fn pending(tx: &Recovered) -> RpcTransaction {
@@ -85,13 +101,10 @@ fn check_size(api: &Api, all: &[SenderContent]) -> Result<(), CallError> {
     Ok(())
 }
 
-fn content(api: &Api, _: &Args) -> Result<TxpoolContent<RpcTransaction>, CallError> {
+fn content(api: &Api, _: &Args) -> Result<Content<RpcTransaction>, CallError> {
     let all = api.backend.chain.pool().content();
     check_size(api, &all)?;
-    Ok(TxpoolContent {
-        pending: by_sender(&all, |sender| &sender.executable, pending),
-        queued: by_sender(&all, |sender| &sender.queued, pending),
-    })
+    Ok(Content::of(&all, pending))
 }
 
 fn content_from(api: &Api, args: &Args) -> Result<TxpoolContentFrom<RpcTransaction>, CallError> {
@@ -106,17 +119,7 @@ fn content_from(api: &Api, args: &Args) -> Result<TxpoolContentFrom<RpcTransacti
     })
 }
 
-/// The pool with a line for each transaction.
-#[derive(Clone, Debug, Serialize)]
-struct Inspected {
-    pending: BTreeMap<Address, BTreeMap<String, String>>,
-    queued: BTreeMap<Address, BTreeMap<String, String>>,
-}
-
-fn inspect(api: &Api, _: &Args) -> Result<Inspected, CallError> {
-    let all = api.backend.chain.pool().content();
-    Ok(Inspected {
-        pending: by_sender(&all, |sender| &sender.executable, summary),
-        queued: by_sender(&all, |sender| &sender.queued, summary),
-    })
+/// The same with a line for each transaction.
+fn inspect(api: &Api, _: &Args) -> Result<Content<String>, CallError> {
+    Ok(Content::of(&api.backend.chain.pool().content(), summary))
 }

@@ -45,12 +45,14 @@ pub struct Plan {
     pub(crate) accounts: usize,
     pub(crate) consensus: Vec<(&'static str, &'static str)>,
     pub(crate) links: Option<u64>,
+    pub(crate) explorer: bool,
 }
 
 impl Plan {
     /// A network of validators with these stakes, and the first 16 test accounts funded.
     pub fn validators(stakes: &[u64]) -> Self {
-        Self { stakes: stakes.to_vec(), followers: 0, accounts: 16, consensus: Vec::new(), links: None }
+        let (followers, accounts, consensus, links) = (0, 16, Vec::new(), None);
+        Self { stakes: stakes.to_vec(), followers, accounts, consensus, links, explorer: false }
     }
 
     /// Puts `count` further nodes, which are no validators, on the node list. They are started by hand.
@@ -74,6 +76,12 @@ impl Plan {
     /// Has the nodes reach each other through [`Links`] only; chance is drawn from this seed.
     pub fn links(mut self, seed: u64) -> Self {
         self.links = Some(seed);
+        self
+    }
+
+    /// Has node 0 serve the explorer, at [`Cluster::explorer`].
+    pub fn explorer(mut self) -> Self {
+        self.explorer = true;
         self
     }
 
@@ -108,6 +116,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     validators: usize,
     links: Option<Links>,
+    explorer: String,
     folder: Option<TempDir>,
     finished: bool,
     _turn: Turn,
@@ -117,13 +126,19 @@ impl Cluster {
     /// Makes a network, starts its validators and waits until a quorum of them hear each other.
     pub async fn launch(plan: Plan) -> Result<Self> {
         let mut cluster = Self::create(plan).await?;
-        for number in 0..cluster.validators {
-            cluster.start(number)?;
-        }
-        for number in 0..cluster.validators {
-            cluster.connected(number, cluster.validators - 1).await?;
-        }
+        cluster.start_validators().await?;
         Ok(cluster)
+    }
+
+    /// Starts all validators of a network that was created, and waits until a quorum of them hear each other.
+    pub async fn start_validators(&mut self) -> Result<()> {
+        for number in 0..self.validators {
+            self.start(number)?;
+        }
+        for number in 0..self.validators {
+            self.connected(number, self.validators - 1).await?;
+        }
+        Ok(())
     }
 
     /// Makes the homes of a network without starting anything.
@@ -149,7 +164,14 @@ impl Cluster {
             });
         }
         let validators = plan.stakes.len();
-        Ok(Self { nodes, validators, links, folder: Some(folder), finished: false, _turn: turn })
+        let explorer = format!("127.0.0.1:{}", ports::EXPLORER + offset);
+        if let Some(node) = nodes.first_mut().filter(|_| plan.explorer) {
+            for setting in ["explorer.enabled=true".into(), format!("explorer.listen={explorer}")] {
+                node.arguments.extend(["--set".into(), setting]);
+            }
+        }
+        let explorer = format!("http://{explorer}");
+        Ok(Self { nodes, validators, links, explorer, folder: Some(folder), finished: false, _turn: turn })
     }
 
     /// Starts a node's process. The thread that calls this must live as long as the node: the system takes
@@ -319,6 +341,11 @@ impl Cluster {
     /// The RPC of each validator.
     pub fn rpcs(&self) -> Vec<&Rpc> {
         self.nodes[..self.validators].iter().map(|node| &node.rpc).collect()
+    }
+
+    /// Where node 0 serves the explorer, of a plan with [`Plan::explorer`].
+    pub fn explorer(&self) -> &str {
+        &self.explorer
     }
 
     /// The links between the nodes, of a plan with [`Plan::links`].

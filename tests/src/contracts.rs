@@ -1,4 +1,4 @@
-//! A small contract, assembled by hand so that no compiler is needed.
+//! Small contracts, assembled by hand so that no compiler is needed.
 
 use alloy::{
     primitives::{Bytes, hex},
@@ -13,6 +13,81 @@ sol! {
         function add(uint256 amount) external returns (uint256);
         function value() external view returns (uint256);
     }
+}
+
+sol! {
+    /// The part of an ERC-20 token that is called all the time; the one who deploys it owns all of it. Balances stand
+    /// where Solidity puts those of a mapping in slot 0.
+    #[sol(rpc)]
+    contract Token {
+        event Transfer(address indexed from, address indexed to, uint256 value);
+        function balanceOf(address owner) external view returns (uint256);
+        function transfer(address to, uint256 value) external returns (bool);
+    }
+}
+
+/// Gives the deployer 2^128 and returns [`TOKEN`], which follows it.
+#[rustfmt::skip]
+const TOKEN_CONSTRUCTOR: &str = concat!(
+    "33", "6000", "52",               // CALLER, MSTORE at 0
+    "6001", "6080", "1b",             // PUSH1 1, PUSH1 128, SHL
+    "6040", "6000", "20", "55",       // KECCAK256 of 64 bytes, SSTORE
+    "609b", "80", "601a", "6000", "39", "6000", "f3",
+);
+
+/// The token.
+#[rustfmt::skip]
+const TOKEN: &str = concat!(
+    // 00: the selector
+    "6000", "35", "60e0", "1c",               // PUSH1 0, CALLDATALOAD, PUSH1 224, SHR
+    "80", "6370a08231", "14", "601e", "57",   // balanceOf(address): JUMPI
+    "63a9059cbb", "14", "6033", "57",         // transfer(address,uint256): JUMPI
+    "6000", "6000", "fd",                     // REVERT
+    // 1e: balanceOf(owner) returns the slot keccak256(owner . 0)
+    "5b", "6004", "35", "6000", "52",         // CALLDATALOAD owner, MSTORE at 0
+    "6040", "6000", "20", "54",               // KECCAK256 of 64 bytes, SLOAD
+    "6000", "52", "6020", "6000", "f3",       // MSTORE at 0, RETURN 32 bytes
+    // 33: transfer(to, value), the sender's balance first
+    "5b", "33", "6000", "52",                 // CALLER, MSTORE at 0
+    "6040", "6000", "20", "80", "54",         // its slot, its balance
+    "6024", "35",                             // CALLDATALOAD value
+    "81", "81", "11", "6095", "57",           // JUMPI to the end when value > balance
+    "80", "91", "03", "90", "91", "55",       // balance - value into the slot; value stays
+    "6004", "35", "80", "6000", "52",         // CALLDATALOAD to, MSTORE at 0
+    "6040", "6000", "20", "80", "54",         // its slot, its balance
+    "83", "01", "90", "55",                   // balance + value into the slot
+    "90", "6000", "52", "33",                 // MSTORE value at 0; the topics: to, CALLER,
+    "7f",                                     // PUSH32 Transfer
+    "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef",
+    "6020", "6000", "a3",                     // LOG3 with 32 bytes
+    "6001", "6000", "52", "6020", "6000", "f3", // RETURN true
+    // 95: too little
+    "5b", "6000", "6000", "fd",               // REVERT
+);
+
+/// The input of the transaction that deploys the token.
+pub fn token_creation() -> Bytes {
+    // The constants are checked by a test.
+    hex::decode([TOKEN_CONSTRUCTOR, TOKEN].concat()).unwrap_or_default().into()
+}
+
+/// Steps of one round of [`spinner_creation`]'s contract.
+pub const SPINNER_STEPS: u64 = 14;
+
+/// The input of the transaction that deploys a contract that is called with a number (32 bytes, not zero) and goes
+/// round so many times, with a hash each time, for those who want a deep trace: [`SPINNER_STEPS`] steps and 80 gas a
+/// round. At its end it logs one byte.
+pub fn spinner_creation() -> Bytes {
+    let code = concat!(
+        "6000", "35", // PUSH1 0, CALLDATALOAD
+        "5b", "80", "6000", "52", // 03: JUMPDEST, DUP1, MSTORE at 0
+        "6020", "6000", "20", "50", // KECCAK256 of 32 bytes, POP
+        "6001", "90", "03", // PUSH1 1, SWAP1, SUB
+        "80", "6003", "57", // DUP1, JUMPI to 03
+        "6001", "6000", "a0", "00", // LOG0 with a byte, STOP
+    );
+    // PUSH1 length, DUP1, PUSH1 11, PUSH1 0, CODECOPY, PUSH1 0, RETURN
+    hex::decode(format!("60{:02x}80600b6000396000f3{code}", code.len() / 2)).unwrap_or_default().into()
 }
 
 /// The code that runs in the constructor: returns [`COUNTER`], which follows it.
@@ -88,5 +163,20 @@ mod tests {
         assert!(has(&Counter::valueCall::SELECTOR));
         assert!(has(&Counter::addCall::SELECTOR));
         assert!(has(Counter::Added::SIGNATURE_HASH.as_slice()));
+    }
+    #[test]
+    fn the_token_and_the_spinner_are_whole() {
+        let code = hex::decode(TOKEN).unwrap();
+        let creation = token_creation();
+        assert_eq!((creation.len(), usize::from(creation[16])), (26 + code.len(), code.len()));
+        for destination in [0x1e, 0x33, 0x95] {
+            assert_eq!(code[destination], 0x5b, "{destination:#x}");
+        }
+        let has = |part: &[u8]| code.windows(part.len()).any(|window| window == part);
+        assert!(has(&Token::balanceOfCall::SELECTOR));
+        assert!(has(&Token::transferCall::SELECTOR));
+        assert!(has(Token::Transfer::SIGNATURE_HASH.as_slice()));
+        let spinner = spinner_creation();
+        assert_eq!((spinner.len(), spinner[11 + 3]), (11 + usize::from(spinner[1]), 0x5b));
     }
 }

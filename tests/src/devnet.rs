@@ -52,6 +52,8 @@ pub struct NodeDescription {
     pub ws: String,
     /// Where it serves its metrics.
     pub metrics: String,
+    /// Where it serves its explorer, if it does.
+    pub explorer: Option<String>,
 }
 
 /// An account in `devnet.json`.

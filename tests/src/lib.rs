@@ -3,14 +3,18 @@
 //! The library is the harness: it finds the `assent` binary beside the tests ([`binary`]), chooses
 //! ports ([`ports`]), starts, kills and restarts nodes ([`process`], [`cluster`], [`devnet`]), breaks the
 //! links between them ([`proxy`]), speaks JSON-RPC with them ([`rpc`]), sends signed transactions
-//! ([`accounts`], [`load`], [`contracts`], [`cast`]) and checks that all nodes have the same chain
-//! ([`checks`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
+//! ([`accounts`], [`load`], [`contracts`], [`cast`]), checks that all nodes have the same chain ([`checks`]) and that
+//! operators can watch them ([`monitoring`]), and looks at the explorer's pages with a browser ([`browser`],
+//! [`showcase`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
 //! only as a user does: its command line, its files and its sockets. The exceptions are [`votes`], which
-//! reads what nodes wrote into their logs of votes, and [`damage`], which damages data folders and knows where the signer's
+//! reads what nodes wrote into their logs of votes, [`prefill`], which writes a long chain into a node's home before its first
+//! start, and [`damage`], which damages data folders and knows where the signer's
 //! mark has its slots.
 
 pub mod accounts;
+pub mod anvil;
 pub mod binary;
+pub mod browser;
 pub mod cast;
 pub mod checks;
 pub mod cluster;
@@ -21,10 +25,14 @@ pub mod dice;
 pub mod examples;
 mod homes;
 pub mod load;
+pub mod monitoring;
 pub mod ports;
+pub mod prefill;
 pub mod process;
 pub mod proxy;
 pub mod rpc;
+pub mod showcase;
+pub mod token;
 pub mod tools;
 pub mod turn;
 pub mod usage;

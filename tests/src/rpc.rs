@@ -211,6 +211,22 @@ pub struct Status {
     pub silent: Vec<Silent>,
     /// Why it does not vote.
     pub abstaining: Option<String>,
+    /// Views that did not come to a block, newest first.
+    pub failed_views: Vec<FailedView>,
+}
+
+/// A view that did not come to a block.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedView {
+    /// The view.
+    pub view: u64,
+    /// The name of its leader.
+    pub leader: String,
+    /// Why.
+    pub reason: String,
+    /// Milliseconds since then.
+    pub ago_ms: u64,
 }
 
 /// The last final block.

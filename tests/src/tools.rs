@@ -1,7 +1,8 @@
 //! Ethereum's own tools, from npm and PyPI, against a network.
 
 use std::{
-    env,
+    env, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -27,13 +28,34 @@ pub fn folder() -> Option<PathBuf> {
     folder
 }
 
-/// Runs one of the programs of `tests/tools` against the first node of a network and returns what it printed.
+/// Runs one of the programs of `tests/tools` against the first node of a network and returns what it printed. It runs
+/// in a copy, so that whatever a tool writes beside its project is gone afterwards.
 pub async fn run(devnet: &Devnet, program: &[&str]) -> Result<String> {
-    run_in(devnet, &folder().context("no tools")?, program).await
+    let tools = folder().context("no tools")?;
+    let work = tempfile::tempdir()?;
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tools"), work.path())?;
+    for name in ["node_modules", "venv"] {
+        symlink(tools.join(name), work.path().join(name))?;
+    }
+    run_in(devnet, work.path(), program).await
 }
 
-/// Runs a program of this folder, or one of the machine, there. It finds the first node in `RPC_URL` and the funded
-/// accounts in `PRIVATE_KEYS`.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a program of this folder, or one of the machine, there. It finds the first node in `RPC_URL` and `WS_URL`, and
+/// the funded accounts in `PRIVATE_KEYS`.
 pub async fn run_in(devnet: &Devnet, folder: &Path, program: &[&str]) -> Result<String> {
     let node = devnet.description.nodes.first().context("no node")?;
     let keys: Vec<&str> = devnet.description.accounts.iter().map(|account| account.private_key.as_str()).collect();
@@ -44,6 +66,7 @@ pub async fn run_in(devnet: &Devnet, folder: &Path, program: &[&str]) -> Result<
         .args(rest)
         .current_dir(folder)
         .env("RPC_URL", &node.rpc)
+        .env("WS_URL", node.rpc.replacen("http", "ws", 1))
         .env("PRIVATE_KEYS", keys.join(","))
         .stdin(Stdio::null())
         .kill_on_drop(true)

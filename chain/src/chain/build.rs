@@ -11,7 +11,7 @@ use revm::context::result::InvalidTransaction;
 
 use super::spec::FRAME_BYTES;
 use super::tree::{Parent, Unfinal};
-use super::{BlockError, Chain, ExecutedBlock, Timings};
+use super::{BlockError, Chain, ExecutedBlock, Timings, measures};
 use crate::block::{RecoveredBlock, transactions_root};
 use crate::execution::{Executed, Executor, TransactionFault, root_and_bloom};
 use crate::mempool::Room;
@@ -66,8 +66,9 @@ impl Chain {
     /// gas, bytes and number and the time allow.
     pub fn build(&self, request: BuildRequest) -> Result<Arc<ExecutedBlock>, BuildError> {
         let BuildRequest { parent, mut seal, fee_recipient, empty, time_budget } = request;
+        let began = Instant::now();
         // A budget beyond all time is none.
-        let deadline = Instant::now().checked_add(time_budget);
+        let deadline = began.checked_add(time_budget);
         seal.check_limits()?;
         let parent = self.inner.tree.parent(&parent).ok_or(BuildError::UnknownParent(parent))?;
         seal.time_ms = seal.time_ms.max(parent.time_ms);
@@ -85,7 +86,9 @@ impl Chain {
         }
         let executed = executor.finish();
         timings.execution = start.elapsed();
-        self.complete(parent, header, seal, transactions, executed, timings)
+        let block = self.complete(parent, header, seal, transactions, executed, timings)?;
+        measures::built(began.elapsed());
+        Ok(block)
     }
 
     /// Runs transactions of the pool until the block is full, the time is over or there are no

@@ -98,10 +98,9 @@ impl Chain {
             inner.tree.abandon_final();
             return Err(error.into());
         }
-        let commit = start.elapsed();
         inner.tree.complete_final(unfinal);
         self.update_pool(block, rules);
-        measures::finalized(block, commit, inner.tree.unfinal_count());
+        measures::finalized(block, start.elapsed(), inner.tree.unfinal_count());
         // Nobody may be listening.
         let _ = inner.finals.send(block.clone());
         Ok(())

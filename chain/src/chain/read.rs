@@ -1,6 +1,6 @@
 //! Reading final blocks, transactions, receipts and states. The last blocks come from memory.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use alloy_consensus::{Header, Transaction as _};
@@ -110,6 +110,36 @@ impl Chain {
         }
         let receipts = self.inner.store.receipts(number)?;
         receipts.map(|receipts| receipts.receipts().map(Arc::new)).transpose()
+    }
+
+    /// How many transactions the final block with this number has.
+    pub fn transaction_count(&self, number: u64) -> Result<Option<usize>, StorageError> {
+        match self.recent(number) {
+            Some(recent) => Ok(Some(recent.block().transactions().len())),
+            None => Ok(self.inner.store.body(number)?.map(|body| body.len())),
+        }
+    }
+
+    /// Some transactions of a final block with their receipts, in their order; those of the range that it has. Of a
+    /// large block no more than these are decoded.
+    #[allow(clippy::type_complexity, reason = "a list of pairs that may not be there")]
+    pub fn transactions_in(
+        &self,
+        number: u64,
+        range: Range<usize>,
+    ) -> Result<Option<Vec<(Arc<Recovered>, Receipt)>>, StorageError> {
+        let wanted = |count: usize| range.start.min(count)..range.end.min(count);
+        if let Some(recent) = self.recent(number) {
+            let all = recent.block().transactions().iter().zip(recent.receipts().iter());
+            let range = wanted(recent.receipts().len());
+            let some = all.skip(range.start).take(range.len());
+            return Ok(Some(some.map(|(tx, receipt)| (tx.clone(), receipt.clone())).collect()));
+        }
+        let Some(body) = self.inner.store.body(number)? else { return Ok(None) };
+        let Some(receipts) = self.inner.store.receipts(number)? else { return Ok(None) };
+        let range = wanted(body.len().min(receipts.len()));
+        let some = range.map(|index| Ok((Arc::new(body.transaction(index)?), receipts.receipt(index)?.0)));
+        some.collect::<Result<Vec<_>, StorageError>>().map(Some)
     }
 
     /// A final transaction by its hash.
@@ -245,7 +275,7 @@ impl Chain {
     }
 
     /// Transactions that touched an account (see [`Touched`](crate::execution::Touched)), from the first of block
-    /// `number` on, oldest first.
+    /// `number` on, oldest first. Begins with an error when the index of accounts is not whole.
     pub fn transactions_from(
         &self,
         address: &Address,
@@ -256,7 +286,8 @@ impl Chain {
         let told = move |position: &Result<TransactionPosition, _>| {
             position.as_ref().map_or(true, |position| position.number <= head)
         };
-        self.inner.store.transactions_from(address, number).take_while(told)
+        let error = self.inner.store.check_address_index().err().map(Err);
+        error.into_iter().chain(self.inner.store.transactions_from(address, number).take_while(told))
     }
 
     /// The same up to the last of block `number`, newest first.
@@ -265,11 +296,13 @@ impl Chain {
         address: &Address,
         number: u64,
     ) -> impl Iterator<Item = Result<TransactionPosition, StorageError>> {
-        self.inner.store.transactions_up_to(address, number.min(self.head().number))
+        let error = self.inner.store.check_address_index().err().map(Err);
+        error.into_iter().chain(self.inner.store.transactions_up_to(address, number.min(self.head().number)))
     }
 
     /// The transaction in which an account used a nonce.
     pub fn sent_with_nonce(&self, sender: &Address, nonce: u64) -> Result<Option<TransactionPosition>, StorageError> {
+        self.inner.store.check_address_index()?;
         self.inner.store.sent_with_nonce(sender, nonce, self.head().number)
     }
 

@@ -197,6 +197,7 @@ impl Chain {
         now_ms: u64,
         max_skew: Duration,
     ) -> Result<Arc<ExecutedBlock>, BlockError> {
+        let began = Instant::now();
         compare_seal(expect, &SealExpectation::of(&block.seal)).map_err(BlockError::Seal)?;
         let parent = self.parent_of(&block)?;
         let frame = self.inner.spec.header(&parent, &block.seal, block.header.beneficiary);
@@ -207,6 +208,9 @@ impl Chain {
         }
         let parent_hash = parent.hash;
         let outcome = self.run(block, parent);
+        if outcome.is_ok() {
+            measures::validated(began.elapsed());
+        }
         outcome.map_err(|error| match error {
             // The parent may have been overtaken in the meantime; then its state cannot be read.
             BlockError::State(_) if self.inner.tree.parent(&parent_hash).is_none() => {

@@ -147,6 +147,11 @@ impl Executor {
         self.evm.into_state()
     }
 
+    /// The accounts that the transactions so far touched.
+    pub(crate) fn into_touched(self) -> Vec<Touched> {
+        self.touched
+    }
+
     /// What it all came to.
     pub(crate) fn finish(self) -> Executed {
         let state = self.evm.into_state();

@@ -158,8 +158,37 @@ pub enum PoolError {
     StateUnavailable(String),
 }
 
+/// All that [`PoolError::reason`] can be.
+pub(super) const REASONS: &[&str] = &[
+    "type_not_supported",
+    "oversized",
+    "invalid_sender",
+    "malformed",
+    "unprotected",
+    "chain_id",
+    "already_known",
+    "nonce_too_low",
+    "nonce_too_high",
+    "nonce_max",
+    "insufficient_funds",
+    "replacement_underpriced",
+    "underpriced",
+    "fee_cap_too_low",
+    "tip_above_fee_cap",
+    "intrinsic_gas",
+    "floor_data_gas",
+    "exceeds_block_gas_limit",
+    "gas_limit_too_high",
+    "init_code_too_large",
+    "no_authorization",
+    "sender_not_eoa",
+    "account_limit",
+    "full",
+    "state_unavailable",
+];
+
 impl PoolError {
-    /// A short name for metrics and logs.
+    /// A short name for metrics and logs; [`REASONS`] has all of them.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Transaction(TransactionError::TypeNotSupported { .. }) | Self::TypeNotSupported { .. } => {

@@ -54,6 +54,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
+pub use self::metrics::METRICS;
 pub use best::{BestTransactions, Room};
 pub use error::PoolError;
 pub use gone::Gone;
@@ -120,7 +121,6 @@ impl Mempool {
         accounts: Arc<dyn AccountSource>,
         journal: Option<&Path>,
     ) -> io::Result<Self> {
-        metrics::describe();
         let pool = Pool::new(limits, rules);
         let state = Mutex::new(State { pool, generation: 0, pushes: VecDeque::new(), gone: Memory::default() });
         let (events, _) = broadcast::channel(SUBSCRIBER_BACKLOG);

@@ -5,13 +5,14 @@
 //! entry searches the write buffer from its top.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use alloy_primitives::{Address, U256, keccak256};
 use alloy_rlp::Encodable;
 use rocksdb::{WriteBatch, WriteOptions};
 
 use super::schema::{self, StoredHead};
-use super::{StorageError, Store};
+use super::{StorageError, Store, measures};
 use crate::block::RecoveredBlock;
 use crate::execution::{Receipt, Touched};
 use crate::state::{AccountDiff, StateDiff};
@@ -44,11 +45,13 @@ impl Store {
 
     /// Writes a final block, all of it or nothing.
     pub(crate) fn commit(&self, write: &BlockWrite<'_>) -> Result<(), StorageError> {
+        let began = Instant::now();
         let mut batch = WriteBatch::with_capacity_bytes(1024 + write.block.transactions().len() * 768);
         self.put_block(&mut batch, write)?;
         let mut options = WriteOptions::default();
         options.set_memtable_insert_hint_per_batch(true);
         self.db.write_opt(batch, &options)?;
+        measures::committed(began.elapsed());
         Ok(())
     }
 

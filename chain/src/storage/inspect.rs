@@ -16,7 +16,7 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 use super::check::holds_database;
 use super::read::StoredBody;
 use super::schema::{self, StoredHead};
-use super::{OpenError, StorageError, Store, TransactionPosition, durable};
+use super::{AddressIndex, OpenError, StorageError, Store, TransactionPosition, durable};
 use crate::block::transactions_root;
 use crate::execution::root_and_bloom;
 use crate::recovery::recover_batch;
@@ -105,6 +105,8 @@ pub struct ColumnSize {
     pub name: &'static str,
     /// About how many entries it has; what was written over or removed lately counts as well.
     pub entries: u64,
+    /// How many of them are in no table file yet.
+    pub unflushed: u64,
     /// Bytes of its table files.
     pub table_bytes: u64,
     /// How many table files it has.
@@ -147,6 +149,11 @@ impl StoredChain {
     /// later ones, which consensus gives again. `None`: none, or the mark cannot be read.
     pub fn durable(&self) -> Result<Option<u64>, StorageError> {
         Ok(durable::read(&self.store.directory)?.ok().flatten())
+    }
+
+    /// How far the index of accounts goes.
+    pub fn address_index(&self) -> AddressIndex {
+        self.store.address_index()
     }
 
     /// The certificate that is stored with a block.
@@ -205,10 +212,14 @@ impl StoredChain {
         let size = |name: &'static str| {
             let column = self.store.column(name);
             let entries = self.store.db.property_int_value_cf(column, "rocksdb.estimate-num-keys")?;
+            let in_memory = |name: &str| self.store.db.property_int_value_cf(column, name);
+            let unflushed = in_memory("rocksdb.num-entries-active-mem-table")?.unwrap_or(0)
+                + in_memory("rocksdb.num-entries-imm-mem-tables")?.unwrap_or(0);
             let tables = self.store.db.get_column_family_metadata_cf(column);
             Ok(ColumnSize {
                 name,
                 entries: entries.unwrap_or(0),
+                unflushed,
                 table_bytes: tables.size,
                 tables: tables.file_count as u64,
             })

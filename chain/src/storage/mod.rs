@@ -20,6 +20,7 @@ mod history;
 mod index;
 mod inspect;
 mod inspect_state;
+mod measures;
 mod open;
 mod read;
 mod schema;
@@ -28,6 +29,7 @@ mod schema;
 mod fuzz;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use rocksdb::{ColumnFamily, DB};
@@ -38,9 +40,10 @@ pub use check::OpenError;
 pub(crate) use check::Opened;
 pub(crate) use commit::BlockWrite;
 pub use history::History;
-pub use index::{LogTerms, Searched};
+pub use index::{AddressIndex, LogTerms, Searched};
 pub use inspect::{BlockDamage, CheckedBlock, ColumnSize, StoredChain};
 pub use inspect_state::{CheckedState, StateDamage};
+pub use measures::METRICS;
 pub use read::TransactionPosition;
 
 /// The stored data could not be read or written.
@@ -58,6 +61,15 @@ pub enum StorageError {
         key: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The index of accounts was left out.
+    #[error(
+        "this node has no whole index of accounts: it ends at block {number}. Stop the node, set [index] addresses = true \
+         and run assent db index"
+    )]
+    AddressIndex {
+        /// The last block that it has.
+        number: u64,
     },
     /// The mark of what is durable could not be read or written.
     #[error("{path}: {source}", path = path.display())]
@@ -84,6 +96,8 @@ pub(crate) struct Store {
     /// The head at the last sync of this run.
     synced: Mutex<Option<u64>>,
     retention: history::Retention,
+    /// How far the index of accounts goes.
+    indexed: index::Indexed,
 }
 
 impl std::fmt::Debug for Store {
@@ -108,12 +122,14 @@ impl Store {
         if *synced == Some(head) {
             return Ok(());
         }
+        let began = Instant::now();
         // Before the sync, which makes it durable.
         let oldest = self.stored_oldest()?;
         self.db.flush_wal(true)?;
         durable::write(&self.directory, head)?;
         self.retention.is_durable(oldest);
         *synced = Some(head);
+        measures::synced(began.elapsed());
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use rocksdb::{
 
 use super::cache::CodeCache;
 use super::history::{History, Retention, is_useless};
+use super::index::Indexed;
 use super::schema::{self, COLUMNS};
 use super::{OpenError, StorageError, Store};
 
@@ -55,8 +56,10 @@ impl Store {
     fn opened(directory: &Path, db: Result<DB, rocksdb::Error>, retention: Retention) -> Result<Self, OpenError> {
         let db = db.map_err(|error| OpenError::from_rocksdb(directory, error))?;
         let (directory, codes, synced) = (directory.to_owned(), CodeCache::default(), Mutex::new(None));
-        let store = Self { db, directory, codes, synced, retention };
+        let indexed = Indexed::default();
+        let store = Self { db, directory, codes, synced, retention, indexed };
         store.restore_oldest()?;
+        store.restore_address_index()?;
         Ok(store)
     }
 }

@@ -7,6 +7,7 @@
 //! | | `genesis` | hash of block 0 |
 //! | | `head` | number (8), hash, state root of the last final block |
 //! | | `oldest` | number (8) of the oldest block whose state can be read; no entry: 0 |
+//! | | `addresses` | number (8) of the last block in `address_index`; no entry: that of the head |
 //! | `headers` | number | hash, RLP header, RLP seal |
 //! | `bodies` | number | count (4), for each transaction sender (20) and end (4), then their EIP-2718 bytes |
 //! | `receipts` | number | count (4), for each receipt end (8) and logs before it in the block (4), then the RLP receipts |
@@ -102,6 +103,7 @@ pub(crate) const META_FORMAT: &[u8] = b"format";
 pub(crate) const META_GENESIS: &[u8] = b"genesis";
 pub(crate) const META_HEAD: &[u8] = b"head";
 pub(crate) const META_OLDEST: &[u8] = b"oldest";
+pub(crate) const META_ADDRESSES: &[u8] = b"addresses";
 
 /// The last final block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod geth;
 mod parity;
 mod recorded;
 mod replay;
+mod touched;
 
 use std::time::Instant;
 

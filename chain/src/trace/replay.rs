@@ -13,7 +13,9 @@ use super::recorded::Recorded;
 use super::{TraceError, TraceLimits};
 use crate::block::RecoveredBlock;
 use crate::chain::Chain;
-use crate::execution::{BlockContext, Deadline, EvmContext, Executor, Outcome, Receipt, TransactionFault, tx_env};
+use crate::execution::{
+    BlockContext, Deadline, EvmContext, Executor, Outcome, Receipt, Touched, TransactionFault, tx_env,
+};
 use crate::state::BlockState;
 use crate::transaction::Recovered;
 
@@ -123,6 +125,11 @@ impl Replay {
             .with_tx_index(self.next)
             .with_tx_hash(*tx.hash());
         Ok((tx_env(&tx), place))
+    }
+
+    /// The accounts that the transactions so far touched.
+    pub(super) fn into_touched(self) -> Vec<Touched> {
+        self.executor.into_touched()
     }
 
     fn compare(&self, index: usize, gas: u64) -> Result<(), TraceError> {

@@ -10,6 +10,7 @@ mod damage;
 mod encoding;
 mod forks;
 mod history;
+mod index;
 mod inspection;
 mod lifecycle;
 mod random;

@@ -13,11 +13,11 @@ use super::{
     MAX_NODES, MIN_BLOCK_BYTES,
 };
 use crate::{
-    ConsensusParams, Genesis, NodeSpec, ValidatorSpec, WeightError, WeightRule, format::Written, keys, tolerance,
+    ConsensusParams, Genesis, NodeSpec, ValidatorSpec, WeightError, WeightRule,
+    analysis::{self, GroupBy, Member, Weights},
+    format::Written,
+    keys,
 };
-
-/// The fewest validators of which one may fail.
-const FEWEST_TOLERANT: usize = 4;
 
 /// Checks the section `assent`.
 pub(super) fn check(genesis: &Genesis, findings: &mut Findings) {
@@ -264,7 +264,6 @@ fn weights(genesis: &Genesis, findings: &mut Findings) {
     if !weight_rule(genesis, findings) {
         return;
     }
-    let mut weights = Vec::with_capacity(spec.validators.len());
     let mut total = 0_u128;
     for (index, validator) in spec.validators.iter().enumerate() {
         let weight = match spec.weight.weight(validator, at) {
@@ -272,7 +271,6 @@ fn weights(genesis: &Genesis, findings: &mut Findings) {
             Err(error) => return findings.error(validator_field(index, "stake"), error.to_string()),
         };
         total += u128::from(weight);
-        weights.push(weight);
         if total > u128::from(MAX_TOTAL_WEIGHT) {
             return findings.error(
                 validator_field(index, "stake"),
@@ -281,14 +279,19 @@ fn weights(genesis: &Genesis, findings: &mut Findings) {
         }
     }
     if total == 0 {
-        if !weights.is_empty() {
+        if !spec.validators.is_empty() {
             let message = "the total weight is 0: give validators a stake (and, with the weight \
                            rule voteEscrow, a lock that lasts beyond the genesis time)";
             findings.error("assent.validators", message);
         }
         return;
     }
-    fault_tolerance(&spec.validators, &weights, total, findings);
+    // More than that is an error that was told already.
+    if spec.validators.len() <= MAX_VALIDATORS
+        && let Ok(members) = genesis.members()
+    {
+        fault_tolerance(&members, findings);
+    }
     if !findings.has_errors()
         && let Err(error) = genesis.validator_set(Epoch(0), at)
     {
@@ -334,31 +337,29 @@ fn weight_rule(genesis: &Genesis, findings: &mut Findings) -> bool {
     true
 }
 
-fn fault_tolerance(validators: &[ValidatorSpec], weights: &[u64], total: u128, findings: &mut Findings) {
-    let analysis = tolerance(weights);
-    for (index, (validator, weight)) in validators.iter().zip(weights).enumerate() {
+/// What the analysis finds, as far as it does not depend on probabilities.
+fn fault_tolerance(members: &[Member], findings: &mut Findings) {
+    let weights = Weights::new(members.iter().map(|member| member.weight).collect());
+    let idle = analysis::idle(&weights);
+    for (index, member) in members.iter().enumerate() {
         let field = validator_field(index, "stake");
-        let name = &validator.name;
-        let tenths = u128::from(*weight) * 1000 / total;
-        let share = format!("{name} has {}.{}% of the weight", tenths / 10, tenths % 10);
-        if *weight == 0 {
+        let name = &member.name;
+        let share = format!("{name} has {} of the weight", weights.percent(weights.of(index)));
+        let remedy = || analysis::remedy(members, &weights, index).map(|text| format!("; {text}")).unwrap_or_default();
+        if member.weight == 0 {
             findings.warning(field, format!("{name} weighs nothing: its votes do not count"));
-        } else if analysis.deciding == Some(index) {
+        } else if weights.decides(index) {
             let meaning = "more than two thirds: it decides alone, and nothing works without it";
-            findings.warning(field, format!("{share}, {meaning}"));
-        } else if analysis.halting.contains(&index) {
+            findings.warning(field, format!("{share}, {meaning}{}", remedy()));
+        } else if weights.can_halt(index) {
             let meaning = "one third or more: it can halt the chain alone";
-            findings.warning(field, format!("{share}, {meaning}"));
+            findings.warning(field, format!("{share}, {meaning}{}", remedy()));
+        } else if idle.contains(&index) {
+            findings.warning(field, format!("{share}, and {}", analysis::IDLE));
         }
     }
-    let weighing = weights.iter().filter(|weight| **weight > 0).count();
-    if weighing < FEWEST_TOLERANT {
-        findings.warning(
-            "assent.validators",
-            format!(
-                "{weighing} validators with weight tolerate no fault: {FEWEST_TOLERANT} of similar \
-                 weight are the fewest of which one may fail"
-            ),
-        );
+    let of_groups = GroupBy::ALL.into_iter().flat_map(|by| analysis::loss_of_groups(members, &weights, by));
+    for message in analysis::too_few(&weights).into_iter().chain(of_groups) {
+        findings.warning("assent.validators", message);
     }
 }

@@ -516,6 +516,42 @@ fn warnings_of_fault_tolerance() {
 }
 
 #[test]
+fn warnings_say_what_would_help() {
+    const W: Level = Level::Warning;
+    let survive = "for the chain to survive the loss of node0";
+    let remedy = format!("node3 needs at least 11 (it has 10), or node0 may have at most 29 (it has 30) {survive}");
+    expect(
+        &fixed(&NetworkPlan::new(7, vec![30, 30, 20, 10])),
+        &[
+            (W, "assent.validators[0].stake", remedy.as_str()),
+            (W, "assent.validators[1].stake", "node3 needs at least 11"),
+        ],
+    );
+    let idle = "node4 has 2.4% of the weight, and its vote never makes the difference between a quorum and none";
+    expect(&fixed(&NetworkPlan::new(7, vec![10, 10, 10, 10, 1])), &[(W, "assent.validators[4].stake", idle)]);
+}
+
+#[test]
+fn warnings_of_what_is_lost_together() {
+    let mut genesis = four();
+    let label = |genesis: &mut Genesis, index: usize, org: &str, region: &str| {
+        let validator = &mut genesis.assent.validators[index];
+        (validator.org, validator.region) = (Some(org.to_owned()), Some(region.to_owned()));
+    };
+    for (index, org) in ["a", "b", "c", "a"].into_iter().enumerate() {
+        label(&mut genesis, index, org, "north");
+    }
+    let all = "all validators with weight are in the region \"north\": its loss halts the chain";
+    let one = "the org \"a\" has 50.0% of the weight: its loss halts the chain; all others together need at least 101 \
+               (they have 50) for the chain to survive it, or it at most 24";
+    expect(&genesis, &[(Level::Warning, "assent.validators", one), (Level::Warning, "assent.validators", all)]);
+    for (index, place) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        label(&mut genesis, index, place, place);
+    }
+    expect(&genesis, &[]);
+}
+
+#[test]
 fn other_warnings() {
     check(
         Level::Warning,

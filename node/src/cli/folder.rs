@@ -35,6 +35,8 @@ pub(crate) struct Ports {
     pub(crate) p2p: u16,
     pub(crate) rpc: u16,
     pub(crate) metrics: u16,
+    /// Port of the explorer's pages; `None`: the node serves none.
+    pub(crate) explorer: Option<u16>,
     /// Whether the node is reached from this machine only.
     pub(crate) loopback: bool,
     /// Whether all of JSON-RPC is offered, as developers want it.
@@ -52,6 +54,10 @@ impl Ports {
             overrides.list("rpc.namespaces", RpcConfig::ALL_NAMESPACES.map(String::from));
         }
         overrides.text("metrics.listen", &format!("127.0.0.1:{}", self.metrics));
+        if let Some(port) = self.explorer {
+            overrides.flag("explorer.enabled", true);
+            overrides.text("explorer.listen", &format!("127.0.0.1:{port}"));
+        }
         overrides
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct StartArgs {
     /// Address and port for /metrics, /liveness and /readiness
     #[arg(long, value_name = "ADDR:PORT")]
     metrics_listen: Option<String>,
+    /// Address and port for the explorer's pages, which this turns on
+    #[arg(long, value_name = "ADDR:PORT")]
+    explorer_listen: Option<String>,
     /// Levels of the log, also by target
     #[arg(long = "log", value_name = "FILTER")]
     log_filter: Option<String>,
@@ -115,6 +118,10 @@ fn flags(args: &StartArgs) -> Result<Flags> {
     flags.set("p2p.peers", args.p2p_peers.as_ref());
     flags.set("rpc.listen", args.rpc_listen.as_ref());
     flags.set("metrics.listen", args.metrics_listen.as_ref());
+    flags.set("explorer.listen", args.explorer_listen.as_ref());
+    if args.explorer_listen.is_some() {
+        flags.set_text("explorer.enabled=true")?;
+    }
     flags.set("log.filter", args.log_filter.as_ref());
     let format = args.log_format.map(|format| match format {
         LogFormat::Text => "text",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use assent_rpc::{NodeStatus, PeerStatus, SilentValidator, SyncStatus};
+use assent_rpc::{FailedView, NodeStatus, PeerStatus, SilentValidator, SyncStatus};
 use clap::Args;
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time between two looks with `--watch`.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// Failed views that the table has.
+const FAILED_SHOWN: usize = 3;
 
 /// JSON-RPC's code for a method that does not exist.
 pub(super) const METHOD_NOT_FOUND: i64 = -32601;
@@ -122,11 +125,16 @@ fn table(status: &NodeStatus, now: Duration) -> String {
             (Some(weight), Some(reason)) => format!("weight {weight}, but it abstains: {reason}"),
         },
     );
+    line("Uptime", ago(Duration::from_millis(status.uptime_ms)));
     if let SyncStatus::Syncing(progress) = status.syncing {
         line("Syncing", format!("block {} of {}", progress.current_block, progress.highest_block));
     }
     line("Mempool", format!("{} pending, {} queued", status.mempool.pending, status.mempool.queued));
     line("Genesis", status.genesis_hash.to_string());
+    if !status.failed_views.is_empty() {
+        text.push('\n');
+        text.push_str(&failed_views(&status.failed_views));
+    }
     if !status.peers.is_empty() {
         text.push('\n');
         text.push_str(&peers(&status.peers));
@@ -160,6 +168,22 @@ fn peers(peers: &[PeerStatus]) -> String {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// The last views that did not come to a block, and why.
+fn failed_views(views: &[FailedView]) -> String {
+    let more = views.len().saturating_sub(FAILED_SHOWN);
+    let mut text = String::new();
+    for (place, failed) in views.iter().take(FAILED_SHOWN).enumerate() {
+        let name = if place == 0 { "Failed" } else { "" };
+        let FailedView { view, leader, reason, ago_ms } = failed;
+        let ago = ago(Duration::from_millis(*ago_ms));
+        let _ = writeln!(text, "{name:<11}view {view}, led by {leader}, {ago} ago: {reason}");
+    }
+    if more > 0 {
+        let _ = writeln!(text, "{:<11}and {more} before (--json shows them)", "");
     }
     text
 }
@@ -261,6 +285,29 @@ mod tests {
         let mut follower = halted();
         follower.validator = None;
         assert!(table(&follower, Duration::ZERO).contains("follower"));
+    }
+
+    #[test]
+    fn failed_views_are_shown_with_their_reasons_the_newest_first() {
+        let mut status = halted();
+        assert!(!table(&status, Duration::ZERO).contains("Failed"));
+        status.failed_views = (0..5)
+            .map(|number| FailedView {
+                view: 20 - number,
+                leader: "node1".into(),
+                reason: "silent leader".into(),
+                ago_ms: 3_000 * (number + 1),
+            })
+            .collect();
+        let text = table(&status, Duration::ZERO);
+        for words in [
+            "Failed     view 20, led by node1, 3.0 s ago: silent leader",
+            "           view 18, led by node1, 9.0 s ago: silent leader",
+            "           and 2 before",
+        ] {
+            assert!(text.contains(words), "{words} is missing in\n{text}");
+        }
+        assert!(!text.contains("view 17"));
     }
 
     #[test]

@@ -138,6 +138,7 @@ fn ports(args: &TestnetArgs, hosts: &[String]) -> Result<Vec<Ports>> {
             p2p: port(args.p2p_port, "--p2p-port")?,
             rpc: port(args.rpc_port, "--rpc-port")?,
             metrics: port(args.metrics_port, "--metrics-port")?,
+            explorer: None,
             loopback: is_loopback(host),
             all_namespaces: false,
         });

@@ -22,7 +22,8 @@ use thiserror::Error;
 
 pub use self::{
     settings::{
-        HistorySettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings, P2pSettings, RpcSettings, Settings,
+        ExplorerSettings, HistorySettings, IndexSettings, LogFormat, LogSettings, MempoolSettings, MetricsSettings,
+        P2pSettings, RpcSettings, Settings,
     },
     template::{Overrides, render},
     value::{ExtraPeer, parse_multiaddr, tcp_multiaddr},
@@ -42,12 +43,16 @@ pub struct NodeConfig {
     pub rpc: RpcSettings,
     /// Monitoring server.
     pub metrics: MetricsSettings,
+    /// Pages about the chain.
+    pub explorer: ExplorerSettings,
     /// Log.
     pub log: LogSettings,
     /// Limits of the mempool.
     pub mempool: MempoolSettings,
     /// How much of the past is kept.
     pub history: HistorySettings,
+    /// What is indexed.
+    pub index: IndexSettings,
     /// Whether the home holds a validator key. A node without one is a follower.
     pub validator: bool,
     /// Whether the operator accepts what voting without the signer's memory risks (DESIGN section
@@ -124,14 +129,17 @@ impl NodeConfig {
         // An empty text is as good as no setting.
         settings.name.take_if(|name| name.is_empty());
         settings.log.file.take_if(|file| file.as_os_str().is_empty());
+        settings.explorer.rpc_url.take_if(|url| url.is_empty());
         Ok(Self {
             name: settings.name,
             p2p: settings.p2p,
             rpc: settings.rpc,
             metrics: settings.metrics,
+            explorer: settings.explorer,
             log: settings.log,
             mempool: settings.mempool,
             history: settings.history,
+            index: settings.index,
             validator: home.validator_key().exists(),
             accept_lost_memory_risk: false,
             home,
@@ -146,6 +154,7 @@ impl NodeConfig {
             mempool: self.mempool.limits(),
             mempool_journal: Some(self.home.data().join("mempool.journal")),
             history: self.history.retention,
+            without_address_index: !self.index.addresses,
         }
     }
 }
@@ -163,7 +172,7 @@ pub fn unknown_variables(environment: impl IntoIterator<Item = (String, String)>
 }
 
 const PREFIX: &str = "ASSENT_";
-const TABLES: [&str; 6] = ["p2p", "rpc", "metrics", "log", "history", "mempool"];
+const TABLES: [&str; 8] = ["p2p", "rpc", "metrics", "explorer", "log", "history", "index", "mempool"];
 
 /// The setting that a variable stands for: `ASSENT_RPC_MAX_BODY` is `rpc.max_body`.
 fn setting_of(variable: &str) -> Option<String> {
@@ -299,7 +308,19 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
             return refuse(format!("{key}: expected at least 1, got 0"));
         }
     }
+    if let Some(url) = settings.explorer.rpc_url.as_deref().filter(|url| !url.is_empty())
+        && !is_http(url)
+    {
+        return refuse(format!("explorer.rpc_url: expected an address such as http://127.0.0.1:8545, got \"{url}\""));
+    }
     Ok(())
+}
+
+/// Whether a text is where an HTTP server is, and no more than that: browsers are told of it.
+fn is_http(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]/_~".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(allowed))
 }
 
 #[cfg(test)]
@@ -385,6 +406,33 @@ mod tests {
     }
 
     #[test]
+    fn the_explorer_is_off_and_knows_where_rpc_is() {
+        let server = |file: &str| {
+            let config = load(file, &[], &Flags::default()).unwrap();
+            (config.explorer.enabled, config.explorer.server(&config.rpc, PathBuf::from("d")).rpc_url)
+        };
+        assert_eq!(server(""), (false, Some("http://127.0.0.1:8545".into())));
+        let (on, url) = server("[explorer]\nenabled = true\n[rpc]\nlisten = \"0.0.0.0:7\"\n");
+        assert_eq!((on, url.as_deref()), (true, Some("http://127.0.0.1:7")));
+        assert_eq!(server("[rpc]\nenabled = false\n").1, None);
+        let url = server("[explorer]\nrpc_url = \"https://rpc.example/v1\"\n").1;
+        assert_eq!(url.as_deref(), Some("https://rpc.example/v1"));
+        assert_eq!(server("[explorer]\nrpc_url = \"\"\n").1.as_deref(), Some("http://127.0.0.1:8545"));
+    }
+
+    #[test]
+    fn the_index_of_accounts_is_there_unless_it_is_left_out() {
+        let none = Flags::default();
+        let left_out = |file: &str| load(file, &[], &none).unwrap().chain_options().without_address_index;
+        assert!(!left_out(""));
+        assert!(left_out("[index]\naddresses = false\n"));
+        let environment = [("ASSENT_INDEX_ADDRESSES", "false")];
+        assert!(load("", &environment, &none).unwrap().chain_options().without_address_index);
+        let text = refusal("[index]\naddresses = \"some\"\n", &[], &none);
+        assert!(text.starts_with("index.addresses: expected"), "{text}");
+    }
+
+    #[test]
     fn spaces_in_a_log_filter_mean_nothing() {
         let file = "[log]\nfilter = \" info , assent::network=debug \"\n";
         assert_eq!(load(file, &[], &Flags::default()).unwrap().log.filter, "info,assent::network=debug");
@@ -407,6 +455,9 @@ mod tests {
                 "history.retention: expected \"archive\" or a number of blocks, at least 128",
             ),
             ("[log]\nformat = \"xml\"\n", "log.format: expected one of text, json, got \"xml\""),
+            ("[explorer]\nlisten = \"8080\"\n", "explorer.listen: "),
+            ("[explorer]\nrpc_url = \"localhost:8545\"\n", "explorer.rpc_url: expected an address such as http://"),
+            ("[explorer]\nrpc_url = \"http://a; script-src *\"\n", "explorer.rpc_url: expected an address"),
             ("[p2p]\nlisten = []\n", "p2p.listen: expected at least one"),
             ("[p2p]\nlisten = [\"0.0.0.0:30303\"]\n", "p2p.listen: expected a multiaddr"),
             ("[p2p]\npeers = [\"bank-b\"]\n", "p2p.peers: expected KEY@ADDRESS"),

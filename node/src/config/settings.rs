@@ -3,13 +3,13 @@
 //! Every field here has an entry in [`super::template`]; a test holds the two together.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
 
 use assent_chain::{History, mempool::MempoolLimits};
-use assent_rpc::RpcConfig;
+use assent_rpc::{ExplorerConfig, RpcConfig};
 use bytesize::ByteSize;
 use libp2p::Multiaddr;
 use serde::Deserialize;
@@ -28,12 +28,16 @@ pub struct Settings {
     pub rpc: RpcSettings,
     /// Table `[metrics]`.
     pub metrics: MetricsSettings,
+    /// Table `[explorer]`.
+    pub explorer: ExplorerSettings,
     /// Table `[log]`.
     pub log: LogSettings,
     /// Table `[mempool]`.
     pub mempool: MempoolSettings,
     /// Table `[history]`.
     pub history: HistorySettings,
+    /// Table `[index]`.
+    pub index: IndexSettings,
 }
 
 /// How other nodes reach this one, and it them.
@@ -154,6 +158,42 @@ impl Default for MetricsSettings {
     }
 }
 
+/// The pages about the chain for people.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExplorerSettings {
+    /// Whether the node serves them.
+    pub enabled: bool,
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Where browsers reach this node's JSON-RPC; not set: where it listens.
+    pub rpc_url: Option<String>,
+}
+
+impl Default for ExplorerSettings {
+    fn default() -> Self {
+        Self { enabled: false, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), rpc_url: None }
+    }
+}
+
+impl ExplorerSettings {
+    /// The configuration of the explorer; what people upload about contracts is kept in `data`.
+    pub fn server(&self, rpc: &RpcSettings, data: PathBuf) -> ExplorerConfig {
+        let listens = rpc.enabled.then(|| format!("http://{}", reachable(rpc.listen)));
+        ExplorerConfig { listen: self.listen, rpc_url: self.rpc_url.clone().or(listens), data: Some(data) }
+    }
+}
+
+/// An address for clients of this machine: who listens on all addresses is reached on loopback.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
 /// What the node writes to its log, how and where.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -229,4 +269,18 @@ pub struct HistorySettings {
     /// Of how many blocks the state can be read.
     #[serde(deserialize_with = "value::retention")]
     pub retention: History,
+}
+
+/// What is indexed beyond what JSON-RPC cannot do without.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexSettings {
+    /// Whether it is noted which accounts each transaction touched.
+    pub addresses: bool,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        Self { addresses: true }
+    }
 }

@@ -13,6 +13,11 @@ impl Overrides {
         self.0.insert(key, toml::Value::from(value.to_string()).to_string());
     }
 
+    /// Sets `key` to true or false.
+    pub fn flag(&mut self, key: &'static str, value: bool) {
+        self.0.insert(key, value.to_string());
+    }
+
     /// Sets `key` to a list of strings.
     pub fn list(&mut self, key: &'static str, values: impl IntoIterator<Item = String>) {
         let values: Vec<toml::Value> = values.into_iter().map(toml::Value::from).collect();
@@ -125,6 +130,24 @@ const TABLES: &[Table] = &[
         &[("enabled", "true", "Whether to serve it."), ("listen", "\"127.0.0.1:9545\"", "Address and port.")],
     ),
     (
+        "explorer",
+        "Pages about the chain for people: blocks, transactions, accounts, validators.",
+        &[
+            ("enabled", "false", "Whether to serve them."),
+            (
+                "listen",
+                "\"127.0.0.1:8080\"",
+                "Address and port. Loopback unless everybody who reaches it may see the whole chain.",
+            ),
+            (
+                "rpc_url",
+                "\"http://127.0.0.1:8545\"",
+                "Where browsers reach this node's JSON-RPC, for forms that write to contracts with a wallet.\n\
+                 Not set: where [rpc] listens.",
+            ),
+        ],
+    ),
+    (
         "log",
         "What the node writes to its log. Keys and other secrets are never in it.",
         &[
@@ -146,6 +169,16 @@ const TABLES: &[Table] = &[
             "\"archive\"",
             "Of how many blocks below the head the state can be read (eth_call, eth_getBalance, eth_getProof and\n\
              traces of old blocks): \"archive\" for all, or a number, at least 128.",
+        )],
+    ),
+    (
+        "index",
+        "Look-ups beyond blocks, transactions and logs, which are always there.",
+        &[(
+            "addresses",
+            "true",
+            "Which accounts each transaction touched: the explorer's pages of accounts, ots_searchTransactions*.\n\
+             Where it was false for a time, assent db index builds the rest; until then there is no such list.",
         )],
     ),
     (
@@ -172,7 +205,7 @@ mod tests {
     use crate::config::Settings;
 
     /// Settings whose default is "not set": the value behind the # only shows the form.
-    const NOT_SET: [&str; 3] = ["name", "rate_limit", "file"];
+    const NOT_SET: [&str; 4] = ["name", "rate_limit", "rpc_url", "file"];
 
     fn uncommented(text: &str) -> String {
         let lines = text.lines().filter_map(|line| match line.strip_prefix('#') {
@@ -212,9 +245,11 @@ mod tests {
         overrides.text("name", "bank \"a\"");
         overrides.text("rpc.listen", "127.0.0.1:1");
         overrides.list("p2p.listen", ["/ip4/127.0.0.1/tcp/2".to_string()]);
+        overrides.flag("explorer.enabled", true);
         let settings: Settings = toml::from_str(&render(&overrides)).unwrap();
         assert_eq!(settings.name.as_deref(), Some("bank \"a\""));
         assert_eq!(settings.rpc.listen.port(), 1);
         assert_eq!(settings.p2p.listen[0].to_string(), "/ip4/127.0.0.1/tcp/2");
+        assert!(settings.explorer.enabled);
     }
 }

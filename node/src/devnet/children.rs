@@ -69,6 +69,9 @@ impl Node {
             .stderr(errors)
             .process_group(0)
             .kill_on_drop(true);
+        if let Some(port) = ports.explorer {
+            command.args(["--explorer-listen", &format!("127.0.0.1:{port}")]);
+        }
         if !peers.is_empty() {
             command.args(["--p2p-peers", &peers.join(",")]);
         }

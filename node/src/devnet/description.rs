@@ -47,7 +47,7 @@ pub struct NodeDescription {
     pub ws: String,
     /// Prometheus metrics; `/liveness` and `/readiness` are beside it.
     pub metrics: String,
-    /// The explorer's pages; null while there is none.
+    /// The explorer's pages; null where the node serves none.
     pub explorer: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Description {
                 rpc: format!("http://127.0.0.1:{}", ports.rpc),
                 ws: format!("ws://127.0.0.1:{}", ports.rpc),
                 metrics: format!("http://127.0.0.1:{}/metrics", ports.metrics),
-                explorer: None,
+                explorer: ports.explorer.map(|port| format!("http://127.0.0.1:{port}")),
             }
         });
         let funded = |address: &Address| {
@@ -129,6 +129,9 @@ impl Description {
         let _ = writeln!(text, "  {:8} {:>6}  {:29} Metrics", "Node", "Stake", "JSON-RPC, HTTP and WebSocket");
         for node in &self.nodes {
             let _ = writeln!(text, "  {:8} {:>6}  {:29} {}", node.name, node.stake, node.rpc, node.metrics);
+        }
+        for explorer in self.nodes.iter().filter_map(|node| node.explorer.as_ref()) {
+            let _ = writeln!(text, "\n  Explorer: {explorer}   blocks, transactions, validators, in a browser");
         }
         text.push_str(&self.accounts_text());
         text.push_str(&self.try_text());
@@ -210,6 +213,7 @@ mod tests {
         let path = folder.path().join(FILE_NAME);
         let json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(json["chainId"], 31337);
+        assert_eq!(json["nodes"][0]["explorer"], "http://127.0.0.1:8180");
         assert_eq!(
             json["nodes"][1],
             serde_json::json!({
@@ -237,6 +241,7 @@ mod tests {
         let text = description().greeting(Path::new("/d"), true, 3);
         for words in [
             "2 validators, chain id 31337, block 3",
+            "Explorer: http://127.0.0.1:8180 ",
             "WARNING: everybody knows these keys",
             "cast send --rpc-url http://127.0.0.1:8645 --private-key 0xac09",
             "eth_blockNumber",

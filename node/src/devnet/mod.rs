@@ -55,7 +55,8 @@ const EMPTY_BLOCK_INTERVAL: Duration = Duration::from_secs(2);
     about = "Run a network of validators on this machine",
     long_about = "Run a network of validators on this machine, each a process of its own, with ten \
 funded development accounts. Node i serves JSON-RPC on port 8545 + i, p2p on 30303 + i and metrics \
-on 9545 + i. DIR/devnet.json describes the network to scripts as soon as it makes blocks.",
+on 9545 + i; node 0 serves the explorer's pages on 8080. DIR/devnet.json describes the network to \
+scripts as soon as it makes blocks.",
     after_help = "\
 Examples:
   assent devnet

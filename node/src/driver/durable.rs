@@ -23,8 +23,9 @@ pub(super) struct Durable {
 
 impl Durable {
     /// `alone`: this validator is a quorum alone.
-    pub(super) const fn new(wal: Wal, signer: Signer, alone: bool) -> Self {
-        Self { wal, signer, order: SyncOrder::new(alone), changed: false }
+    pub(super) fn new(wal: Wal, signer: Signer, alone: bool) -> Self {
+        let changed = signer.is_raised();
+        Self { wal, signer, order: SyncOrder::new(alone), changed }
     }
 
     pub(super) fn append(&mut self, record: &Record) -> io::Result<()> {
@@ -74,7 +75,7 @@ impl Durable {
         self.signer.log_is_durable();
         self.order.synced();
         self.changed = false;
-        metrics::histogram!(super::measures::SYNC).record(started.elapsed().as_secs_f64());
+        super::measures::synced(started.elapsed());
         Ok(())
     }
 }

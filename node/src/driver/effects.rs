@@ -18,6 +18,8 @@ impl Driver {
     pub(super) async fn process(&mut self, mut inputs: VecDeque<Input>) -> Result<(), DriverError> {
         let before = self.core.standing();
         while let Some(input) = inputs.pop_front() {
+            self.failed.begin_step(&input);
+            self.phases.begin_step(&input);
             let mut signed = Vec::new();
             for output in self.core.step(input) {
                 self.carry_out(output, &mut inputs, &mut signed)?;
@@ -44,7 +46,7 @@ impl Driver {
         inputs: &mut VecDeque<Input>,
         signed: &mut Vec<Input>,
     ) -> Result<(), DriverError> {
-        super::measures::count(&output);
+        self.observe(&output);
         match output {
             Output::Persist(record) => self.durable.append(&record)?,
             Output::Sign(ballot) => {
@@ -76,6 +78,7 @@ impl Driver {
             Output::Broadcast(message) => self.broadcast(&message).await,
             Output::Send(to, message) => {
                 if let Some(peer) = self.directory.node(to) {
+                    super::measures::sent(&message, 1);
                     // Not connected or full: the protocol says again what matters.
                     let _ = self.around.network.send(peer, Channel::Consensus, message.encode());
                 }
@@ -96,6 +99,7 @@ impl Driver {
         let bytes = alloy_primitives::bytes::Bytes::from(message.encode());
         let others = self.set.iter().map(|(index, _)| index).filter(|index| *index != self.me);
         let peers: Vec<PublicKey> = others.filter_map(|index| self.directory.node(index).copied()).collect();
+        super::measures::sent(message, peers.len());
         for (position, peer) in peers.iter().enumerate() {
             // Not connected or full: the protocol says again what matters.
             let _ = self.around.network.send(peer, Channel::Consensus, bytes.clone());
@@ -122,7 +126,7 @@ impl Driver {
 
     fn report(&mut self, evidence: Evidence) {
         let (who, view) = (self.directory.name(evidence.validator()).to_owned(), evidence.view().0);
-        metrics::counter!(super::measures::EVIDENCE).increment(1);
+        super::measures::evidence();
         tracing::error!(target: "assent::consensus", validator = who, view, evidence = ?evidence.ballots().map(|s| s.phase),
             "a validator contradicted itself: two processes with one key, a restored backup, or an attack");
         self.evidence.add(evidence);

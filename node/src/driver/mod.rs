@@ -9,10 +9,12 @@ mod blocks;
 mod durable;
 mod effects;
 mod evidence;
+mod failures;
 mod inbox;
 mod measures;
 mod open;
 mod peers;
+mod phases;
 mod timers;
 
 use std::collections::VecDeque;
@@ -33,10 +35,14 @@ use blocks::{BlockCache, Construction};
 pub use blocks::{block_info, info};
 use durable::Durable;
 use evidence::EvidencePool;
+use failures::FailedViews;
+pub use failures::{FailedView, Failure};
 use inbox::Inbox;
+pub use measures::METRICS;
 pub(crate) use open::timing;
 pub use open::{OpenError, OpenOptions};
 pub use peers::Directory;
+use phases::Phases;
 use timers::{Alarm, Timers};
 
 /// Inputs taken in one go: they share one sync. Small enough that votes of the first do not wait for long.
@@ -71,6 +77,8 @@ pub struct ConsensusStatus {
     pub gave_up: Vec<ValidatorIndex>,
     /// Whom the protocol takes for silent.
     pub silent: Vec<ValidatorIndex>,
+    /// The last views that did not come to a block, newest first.
+    pub failed: Arc<VecDeque<FailedView>>,
 }
 
 /// What the driver works with.
@@ -106,6 +114,8 @@ pub struct Driver {
     evidence: EvidencePool,
     /// What leaves the node once everything before it is durable.
     held: Vec<Output>,
+    failed: FailedViews,
+    phases: Phases,
     events: mpsc::Receiver<Event>,
     results: mpsc::Sender<Event>,
     status: watch::Sender<ConsensusStatus>,
@@ -225,14 +235,17 @@ impl Driver {
         let chain = &self.around.chain;
         let read = |payload: &[u8]| cache.read(chain, payload);
         match Message::decode(&bytes, self.set.len(), &read) {
-            Ok(message) if names_its_header(&message) => inputs.push_back(Input::Message { from, message }),
+            Ok(message) if names_its_header(&message) => {
+                measures::received(&message);
+                inputs.push_back(Input::Message { from, message });
+            }
             Ok(_) => self.refuse(from, "a ViewChange names a header that is not of its block"),
             Err(error) => self.refuse(from, &error.to_string()),
         }
     }
 
     fn refuse(&self, from: ValidatorIndex, reason: &str) {
-        metrics::counter!(measures::MALFORMED).increment(1);
+        measures::malformed();
         let name = self.directory.name(from);
         tracing::warn!(target: "assent::consensus", from = name, reason, "malformed message: the peer is sent away");
         if let Some(peer) = self.directory.node(from) {
@@ -247,7 +260,9 @@ impl Driver {
             working: self.core.is_armed(),
             gave_up: self.core.gave_up().collect(),
             silent: self.core.silent().collect(),
+            failed: self.failed.recent(),
         };
+        measures::working(status.working);
         self.status.send_if_modified(|current| {
             let changed = *current != status;
             *current = status;

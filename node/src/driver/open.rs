@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use super::blocks::{self, BlockCache, Construction};
 use super::durable::Durable;
 use super::evidence::EvidencePool;
+use super::failures::FailedViews;
+use super::phases::Phases;
 use super::timers::Timers;
 use super::{ConsensusStatus, Directory, Driver, RESULTS, Surroundings};
 use crate::signer::{Signer, SignerError};
@@ -69,7 +71,6 @@ impl Driver {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(around: Surroundings, options: OpenOptions) -> Result<Self, OpenError> {
-        super::measures::describe();
         let genesis = around.genesis_hash;
         let set = around
             .genesis
@@ -110,6 +111,7 @@ impl Driver {
             working: false,
             gave_up: Vec::new(),
             silent: Vec::new(),
+            failed: Arc::default(),
         };
         Ok(Self {
             core,
@@ -124,6 +126,8 @@ impl Driver {
             cache,
             evidence: EvidencePool::default(),
             held: Vec::new(),
+            failed: FailedViews::default(),
+            phases: Phases::default(),
             events,
             results,
             status: watch::channel(status).0,

@@ -5,6 +5,7 @@ use super::{
     config::{NetworkError, PeerSpec},
     hello::Hello,
     hub::Hub,
+    measures,
     peer::PeerStatus,
 };
 use alloy_primitives::bytes::Bytes;
@@ -157,7 +158,7 @@ impl NetworkHandle {
     /// Bytes that wait to be sent to a peer over a lane.
     #[cfg(test)]
     pub(crate) fn waiting(&self, peer: &PublicKey, lane: Lane) -> usize {
-        self.shared.peer(peer).map_or(0, |peer| peer.queues[lane.index()].bytes())
+        self.shared.peer(peer).map_or(0, |peer| peer.queues[lane.index()].waiting().1)
     }
 
     /// All peers on the node list, in the order of their keys.
@@ -173,6 +174,11 @@ impl NetworkHandle {
     /// How many peers are connected.
     pub fn connected(&self) -> usize {
         self.shared.peers().iter().filter(|peer| peer.is_connected()).count()
+    }
+
+    /// Sets the gauges of the queues to and from the peers.
+    pub fn measure(&self) {
+        measures::queues(&self.shared);
     }
 
     /// Replaces the node list. Newcomers are dialled; who is no longer on it loses its connections and

@@ -44,6 +44,7 @@ mod hello;
 mod hub;
 mod identity;
 mod log_limit;
+mod measures;
 mod muxer;
 mod peer;
 mod queue;
@@ -60,12 +61,12 @@ pub use handle::{Message, NetworkEvents, NetworkHandle, PeerEvent, SendError};
 pub use hello::{Hello, PROTOCOL_VERSION};
 pub use identity::{peer_id, public_key};
 pub use libp2p::Multiaddr;
+pub use measures::METRICS;
 pub use peer::PeerStatus;
 
 /// Starts the network: listens, then dials the peers until each is connected. Runs in the background
 /// of the present tokio runtime until it is shut down or its last handle is dropped.
 pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvents), NetworkError> {
-    describe_metrics();
     let keys = identity::keypair(&config.key)?;
     let (shared, events, to_close) = hub::Hub::new(config.key.public(), config.hello, config.timing);
     let mut driver = swarm::Driver::new(shared.clone(), &keys, to_close)?;
@@ -79,26 +80,4 @@ pub async fn start(config: NetworkConfig) -> Result<(NetworkHandle, NetworkEvent
     }
     tokio::spawn(driver.run());
     Ok((NetworkHandle::new(shared), events))
-}
-
-fn describe_metrics() {
-    use metrics::{describe_counter, describe_gauge};
-    describe_gauge!("assent_network_peers_connected", "Peers that are connected");
-    describe_counter!("assent_network_sent_frames_total", "Frames sent, by lane");
-    describe_counter!("assent_network_sent_bytes_total", "Bytes of frames sent, by lane");
-    describe_counter!("assent_network_received_frames_total", "Frames received, by lane");
-    describe_counter!("assent_network_received_bytes_total", "Bytes of frames received, by lane");
-    describe_counter!("assent_network_dropped_frames_total", "Frames dropped because a send queue was full, by lane");
-    describe_counter!(
-        "assent_network_slowed_frames_total",
-        "Frames after which a peer over its budget was not read for a while, by lane"
-    );
-    describe_counter!(
-        "assent_network_faults_total",
-        "Connections closed because the peer broke a rule of the lane, by lane"
-    );
-    describe_counter!(
-        "assent_network_refused_total",
-        "Connections refused, by reason: not_on_list, handshake, too_many, hello"
-    );
 }

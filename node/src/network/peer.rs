@@ -10,6 +10,7 @@ use super::{
     hello::Hello,
     hub::Hub,
     log_limit::LogLimit,
+    measures,
     queue::{Push, SendQueue},
 };
 use alloy_primitives::bytes::Bytes;
@@ -172,7 +173,7 @@ impl Peer {
             Push::Queued { dropped } => (dropped, Ok(())),
             Push::Full => (1, Err(SendError::Full)),
         };
-        metrics::counter!("assent_network_dropped_frames_total", "lane" => lane.name()).increment(dropped.0 as u64);
+        measures::dropped(lane, dropped.0);
         dropped.1
     }
 
@@ -200,7 +201,6 @@ impl Peer {
             peer = %state.spec.name, key = %self.key, address = %connection.remote, dialled = connection.dialled,
             software = %hello.software, head = hello.head, "peer connected"
         );
-        metrics::gauge!("assent_network_peers_connected").increment(1.0);
         shared.tell(PeerEvent::Connected { peer: self.key, hello });
     }
 
@@ -224,7 +224,6 @@ impl Peer {
         state.last_error = Some(reason.clone());
         state.dialling.lost(Instant::now(), connection.since.elapsed(), &shared.timing);
         tracing::info!(peer = %state.spec.name, key = %self.key, address = %connection.remote, %reason, "peer disconnected");
-        metrics::gauge!("assent_network_peers_connected").decrement(1.0);
         shared.tell(PeerEvent::Disconnected { peer: self.key, reason });
     }
 
@@ -238,7 +237,7 @@ impl Peer {
         if self.refused_logs.permits(Instant::now()) || changed {
             tracing::error!(peer = %state.spec.name, key = %self.key, address = %connection.remote, "refused peer: {reason}");
         }
-        metrics::counter!("assent_network_refused_total", "reason" => "hello").increment(1);
+        measures::refused("hello");
         if changed {
             shared.tell(PeerEvent::Refused { peer: self.key, reason: reason.to_owned() });
         }

@@ -89,10 +89,10 @@ impl SendQueue {
         taken
     }
 
-    /// Bytes that wait.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.waiting.lock().bytes
+    /// Frames that wait, and their bytes.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let waiting = self.waiting.lock();
+        (waiting.frames.len(), waiting.bytes)
     }
 
     /// Starts to take frames.

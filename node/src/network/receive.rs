@@ -9,6 +9,7 @@ use super::{
     frame::{self, FrameError},
     handle::Message,
     hub::Hub,
+    measures,
     peer::Peer,
 };
 use libp2p::Stream;
@@ -29,7 +30,7 @@ pub(crate) async fn run(
             Ok(false) => return,
             Err(error) if error.is_fault() => {
                 tracing::warn!(peer = %peer.name(), key = %peer.key, lane = lane.name(), %error, "closing the connection");
-                metrics::counter!("assent_network_faults_total", "lane" => lane.name()).increment(1);
+                measures::fault(lane);
                 return connection.close(format!("{}: {error}", lane.name()));
             }
             Err(error) => {
@@ -57,8 +58,7 @@ async fn next(
     };
     let bytes = frame::read_body(stream, length, stall, || connection.heard()).await?;
     peer.heard.touch();
-    metrics::counter!("assent_network_received_frames_total", "lane" => lane.name()).increment(1);
-    metrics::counter!("assent_network_received_bytes_total", "lane" => lane.name()).increment(length as u64);
+    measures::received(lane, length);
     if shared.inbox(lane.channel()).send(Message::received(peer.key, bytes, room)).await.is_err() {
         return Ok(false);
     }
@@ -71,7 +71,7 @@ async fn next(
 }
 
 fn slow_down(peer: &Peer, lane: Lane) {
-    metrics::counter!("assent_network_slowed_frames_total", "lane" => lane.name()).increment(1);
+    measures::slowed(lane);
     if peer.slowed_logs.permits(Instant::now()) {
         let limits = lane.limits();
         tracing::warn!(

@@ -8,6 +8,7 @@ use super::{
     channel::Lane,
     connection::Connection,
     frame::{self, FrameError},
+    measures,
     peer::Peer,
     streams::Purpose,
 };
@@ -120,7 +121,7 @@ async fn write(
 fn failed(peer: &Peer, lane: Lane, connection: &Connection, error: &FrameError) {
     if error.is_fault() {
         tracing::warn!(peer = %peer.name(), key = %peer.key, lane = lane.name(), %error, "peer does not read; closing the connection");
-        metrics::counter!("assent_network_faults_total", "lane" => lane.name()).increment(1);
+        measures::fault(lane);
         connection.close(format!("{}: {error}; its receiver does not read", lane.name()));
     } else {
         tracing::debug!(peer = %peer.name(), lane = lane.name(), %error, "stream ended; opening another");
@@ -128,7 +129,5 @@ fn failed(peer: &Peer, lane: Lane, connection: &Connection, error: &FrameError) 
 }
 
 fn count(lane: Lane, sent: &[Bytes]) {
-    let bytes: usize = sent.iter().map(Bytes::len).sum();
-    metrics::counter!("assent_network_sent_frames_total", "lane" => lane.name()).increment(sent.len() as u64);
-    metrics::counter!("assent_network_sent_bytes_total", "lane" => lane.name()).increment(bytes as u64);
+    measures::sent(lane, sent.len(), sent.iter().map(Bytes::len).sum());
 }

@@ -9,6 +9,7 @@ use super::{
     gate::{Gate, GateError},
     hub::Hub,
     log_limit::LogLimits,
+    measures,
     muxer::BoundedYamux,
     peer::Peer,
     streams::{Behaviour, ip_of},
@@ -292,7 +293,7 @@ impl Driver {
             _ if matches!(error, ListenError::Denied { .. }) => "too_many",
             _ => "handshake",
         };
-        metrics::counter!("assent_network_refused_total", "reason" => reason).increment(1);
+        measures::refused(reason);
         if !self.stranger_logs.permits(ip_of(from), Instant::now()) {
             tracing::debug!(address = %from, error = %explain(error), "refused a connection");
             return;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assent_chain::Chain;
+use assent_chain::metric::Metric;
 use assent_consensus::{Hash, PublicKey, ValidatorSet};
 use assent_rpc::{SyncProgress, SyncStatus};
 use parking_lot::Mutex;
@@ -30,6 +31,13 @@ use crate::network::{Channel, Message, NetworkHandle};
 use message::{Answer, Request, SyncMessage};
 use trust::Heads;
 use verify::verify;
+
+/// All metrics of this area.
+pub const METRICS: &[Metric] = &[BLOCKS, REFUSED];
+
+const BLOCKS: Metric = Metric::counter("assent_sync_blocks_total", "Final blocks taken from peers by block sync");
+const REFUSED: Metric =
+    Metric::counter("assent_sync_refused_total", "Answers of peers to block sync that proved nothing");
 
 /// How long a peer may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -260,7 +268,7 @@ impl Sync {
             match self.config.committer.import(proven.block, proven.certificate.encode()).await {
                 Some(Ok(_)) => {
                     crash_point::reached(Point::ImportUntold);
-                    metrics::counter!("assent_sync_blocks_total").increment(1);
+                    metrics::counter!(BLOCKS.name).increment(1);
                     if let Some(driver) = &self.config.driver {
                         // The driver is gone only when the node stops.
                         let _ = driver.send(driver::Event::Synced(info, proven.certificate)).await;
@@ -282,7 +290,7 @@ impl Sync {
 
     fn accuse(&mut self, peer: PublicKey, reason: &str) {
         tracing::warn!(target: "assent::sync", %peer, reason, "a peer sent blocks that prove nothing");
-        metrics::counter!("assent_sync_refused_total").increment(1);
+        metrics::counter!(REFUSED.name).increment(1);
         self.heads.doubt(peer, Instant::now());
         self.config.network.disconnect(&peer, reason);
     }

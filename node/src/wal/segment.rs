@@ -75,8 +75,10 @@ impl Segment {
         let file = OpenOptions::new().append(true).open(path)?;
         if replay.torn_bytes > 0 {
             file.set_len(replay.length)?;
-            file.sync_all()?;
         }
+        // A process that was killed leaves records that power could still take. They are about to be said again, and
+        // nothing need be signed before that.
+        file.sync_all()?;
         Ok(Self { file, number, length: replay.length })
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 /// What is known of a transaction.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "status", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub(super) enum Explanation {
+pub(crate) enum Explanation {
     /// In a block.
     Final {
         explanation: String,
@@ -58,6 +58,20 @@ pub(super) enum Explanation {
     Unknown { explanation: String },
 }
 
+impl Explanation {
+    /// The part for people.
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Self::Final { explanation, .. }
+            | Self::Pending { explanation, .. }
+            | Self::Queued { explanation, .. }
+            | Self::Dropped { explanation }
+            | Self::Replaced { explanation, .. }
+            | Self::Unknown { explanation } => explanation,
+        }
+    }
+}
+
 /// `assent_explainTransaction`
 pub(super) fn explain(api: &Api, args: &Args) -> Result<Explanation, CallError> {
     let hash = args.required(0, "hash", params::hash)?;
@@ -80,7 +94,7 @@ pub(super) fn explain(api: &Api, args: &Args) -> Result<Explanation, CallError> 
 }
 
 /// What became of one that this node does not hold.
-fn gone(why: Gone) -> Explanation {
+pub(crate) fn gone(why: Gone) -> Explanation {
     let dropped = |explanation: String| Explanation::Dropped { explanation };
     match why {
         Gone::Refused(error) => {
@@ -127,7 +141,8 @@ fn final_one(api: &Api, hash: &B256) -> Result<Option<Explanation>, CallError> {
     Ok(Some(Explanation::Final { explanation, block, index, success, gas_used, fee }))
 }
 
-fn failure(frame: &CallFrame, gas_used: u64, tx: &Recovered) -> String {
+/// Why it failed.
+pub(crate) fn failure(frame: &CallFrame, gas_used: u64, tx: &Recovered) -> String {
     let limit = tx.tx().gas_limit();
     if gas_used == limit && frame.revert_reason.is_none() {
         return format!("it used up its gas limit of {limit}; send it with more");

@@ -1,10 +1,11 @@
-//! The namespace `assent`: the node's status, validators, seals, and the certificates that make
-//! blocks final.
+//! The namespace `assent`: the node's status, validators and what they withstand, seals, and the
+//! certificates that make blocks final.
 //!
 //! Unlike in `eth`, numbers are JSON numbers here; see `status` for weights.
 
+mod analyze;
 pub(crate) mod bundle;
-mod explain;
+pub(crate) mod explain;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub(crate) fn register(methods: &mut Registrar) {
     methods.blocking("assent_getCertificate", 1, certificate);
     methods.search("assent_getProofBundle", 3, bundle::proof_bundle);
     methods.execution("assent_explainTransaction", 1, explain::explain);
+    methods.execution("assent_analyzeValidators", 1, analyze::analyze);
 }
 
 /// What the node last said of itself, with the head as it is now.

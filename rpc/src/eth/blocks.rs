@@ -5,6 +5,7 @@ use alloy_eips::{BlockId, BlockNumberOrTag, eip4895::Withdrawals};
 use alloy_primitives::{B256, Log as RawLog, U64, U256};
 use alloy_rpc_types_eth as rpc;
 use assent_chain::{
+    block::RecoveredBlock,
     chain::{FinalReceipt, FinalTransaction},
     execution::Receipt,
     transaction::{Recovered, Transaction},
@@ -131,7 +132,7 @@ pub(crate) fn rpc_header(hash: B256, header: &Header, size: Option<usize>) -> rp
 }
 
 /// A block, with whole transactions or their hashes.
-pub(crate) fn rpc_block(block: &FullBlock, full: bool) -> RpcBlock {
+pub(crate) fn rpc_block(block: &RecoveredBlock, full: bool) -> RpcBlock {
     let header = block.header();
     let transactions = block.transactions();
     let transactions = if full {
@@ -142,7 +143,7 @@ pub(crate) fn rpc_block(block: &FullBlock, full: bool) -> RpcBlock {
         rpc::BlockTransactions::Hashes(transactions.iter().map(|tx| *tx.hash()).collect())
     };
     RpcBlock {
-        header: rpc_header(block.hash(), header, Some(block.size())),
+        header: rpc_header(block.hash(), header, Some(block.ethereum_size())),
         uncles: Vec::new(),
         transactions,
         withdrawals: header.withdrawals_root.map(|_| Withdrawals::default()),
@@ -173,7 +174,7 @@ fn number_argument(args: &Args) -> Result<BlockNumberOrTag, CallError> {
 /// `eth_getBlockByNumber`
 pub(crate) fn by_number(api: &Api, args: &Args) -> Result<Option<RpcBlock>, CallError> {
     let full = args.optional(1, "full", params::boolean)?.unwrap_or(false);
-    let block = Reader::new(api).full(number_argument(args)?.into())?;
+    let block = Reader::new(api).block(number_argument(args)?.into())?;
     Ok(block.map(|block| rpc_block(&block, full)))
 }
 
@@ -181,7 +182,7 @@ pub(crate) fn by_number(api: &Api, args: &Args) -> Result<Option<RpcBlock>, Call
 pub(crate) fn by_hash(api: &Api, args: &Args) -> Result<Option<RpcBlock>, CallError> {
     let hash = args.required(0, "hash", params::hash)?;
     let full = args.optional(1, "full", params::boolean)?.unwrap_or(false);
-    let block = Reader::new(api).full(hash.into())?;
+    let block = Reader::new(api).block(hash.into())?;
     Ok(block.map(|block| rpc_block(&block, full)))
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn reverted(data: Bytes) -> CallError {
 }
 
 /// What a contract said when it reverted, as far as Solidity has a form for it.
-fn reason(data: &[u8]) -> Option<String> {
+pub(crate) fn reason(data: &[u8]) -> Option<String> {
     if let Ok(revert) = Revert::abi_decode(data) {
         return Some(revert.reason);
     }

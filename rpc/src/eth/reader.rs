@@ -41,6 +41,10 @@ impl From<&ExecutedBlock> for FullBlock {
 }
 
 impl FullBlock {
+    pub(crate) fn block(&self) -> &RecoveredBlock {
+        &self.block
+    }
+
     pub(crate) fn hash(&self) -> B256 {
         self.block.hash()
     }
@@ -65,11 +69,6 @@ impl FullBlock {
     pub(crate) fn ethereum_rlp(&self) -> Vec<u8> {
         self.block.ethereum_rlp()
     }
-
-    /// Bytes as Ethereum counts them.
-    pub(crate) fn size(&self) -> usize {
-        self.block.ethereum_size()
-    }
 }
 
 /// See the module. All calls block for a read or a few.
@@ -79,13 +78,22 @@ pub(crate) struct Reader<'a> {
 
 impl From<StorageError> for CallError {
     fn from(error: StorageError) -> Self {
-        Self::internal(error)
+        match error {
+            // The operator's decision, and no fault of this node.
+            StorageError::AddressIndex { .. } => Self::Refused(error.to_string()),
+            error => Self::internal(error),
+        }
     }
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(api: &'a Api) -> Self {
-        Self { chain: &api.backend.chain }
+        Self::of(&api.backend.chain)
+    }
+
+    /// The same for whoever has no methods around it.
+    pub(crate) fn of(chain: &'a Chain) -> Self {
+        Self { chain }
     }
 
     pub(crate) fn head_number(&self) -> u64 {
@@ -108,6 +116,13 @@ impl<'a> Reader<'a> {
     /// The hash of a block that must be there: its number is not above the head's.
     pub(crate) fn known_hash(&self, number: u64) -> Result<B256, CallError> {
         self.chain.hash_by_number(number)?.ok_or_else(|| absent(number, "hash"))
+    }
+
+    /// A block without its receipts; `None` if there is no such block.
+    pub(crate) fn block(&self, id: BlockId) -> Result<Option<Arc<RecoveredBlock>>, CallError> {
+        let Some(number) = self.chain.resolve(id)? else { return Ok(None) };
+        let block = self.chain.block_by_number(number)?.ok_or_else(|| absent(number, "body"))?;
+        Ok(Some(block))
     }
 
     /// A block with its receipts; `None` if there is no such block.

@@ -102,7 +102,7 @@ fn told(simulated: &SimulatedBlock, full: bool) -> Told<RpcBlock> {
         logs_before += logs.len() as u64;
         calls.push(result(call, logs));
     }
-    Told { inner: rpc_block(&block, full), calls }
+    Told { inner: rpc_block(block.block(), full), calls }
 }
 
 fn result(call: &SimulatedCall, logs: Vec<alloy_rpc_types_eth::Log>) -> SimCallResult {

@@ -40,17 +40,23 @@ fn method(namespace: &str, method: &Method) -> Value {
         .zip(&method.example.params)
         .map(|(param, value)| json!({"name": param.name, "value": value}))
         .collect();
-    json!({
+    let mut document = json!({
         "name": method.name,
         "summary": method.summary,
         "tags": [{"name": namespace}],
         "paramStructure": "by-position",
         "params": described,
         "result": {"name": "result", "schema": notation::schema(&method.result)},
-        "examples": [{
-            "name": method.name,
-            "params": given,
-            "result": {"name": "result", "value": method.example.result},
-        }],
-    })
+    });
+    match &method.example.error {
+        Some(error) => document["errors"] = json!([{"code": error.code, "message": error.message}]),
+        None => {
+            document["examples"] = json!([{
+                "name": method.name,
+                "params": given,
+                "result": {"name": "result", "value": method.example.result},
+            }]);
+        }
+    }
+    document
 }

@@ -65,7 +65,11 @@ fn write_method(page: &mut String, method: &Method) {
     let _ = writeln!(page, "- result: {}\n", linked(&method.result));
     let params: Vec<String> = method.example.params.iter().map(|value| show(value, 2)).collect();
     let _ = writeln!(page, "```\n{}({})", method.name, params.join(", "));
-    let _ = writeln!(page, "-> {}\n```", show(&method.example.result, 0));
+    let answer = match &method.example.error {
+        Some(error) => format!("error {}: {}", error.code, error.message),
+        None => show(&method.example.result, 0),
+    };
+    let _ = writeln!(page, "-> {answer}\n```");
 }
 
 /// A type with links to what it is made of.

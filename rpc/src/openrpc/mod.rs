@@ -80,7 +80,18 @@ struct Method {
 struct Example {
     #[serde(default)]
     params: Vec<Value>,
+    /// Null where it is an error.
+    #[serde(default)]
     result: Value,
+    error: Option<Refusal>,
+}
+
+/// What a method answers that refuses every call.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refusal {
+    code: i32,
+    message: String,
 }
 
 /// Reads a namespace's file. A test reads all of them, so this does not fail in a program that was tested.

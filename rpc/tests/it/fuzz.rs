@@ -95,6 +95,7 @@ fn served(runtime: &Runtime) -> (Node, Vec<Value>) {
             json!(["assent_getCertificate", ["0x1"]]),
             json!(["assent_getProofBundle", [account, [slot, "0x1"], "latest"]]),
             json!(["assent_explainTransaction", [tx]]),
+            json!(["assent_analyzeValidators", [{"upProbability": 0.9, "up": {"node0": 0.5}, "group": "org"}]]),
             json!(["rpc_discover", []]),
         ];
         (node, calls)

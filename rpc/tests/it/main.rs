@@ -1,6 +1,7 @@
 //! The server as clients see it: a chain in a temporary directory, a served port, real requests.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod analysis;
 mod blocks;
 mod bundles;
 mod calls;
@@ -8,6 +9,7 @@ mod certificates;
 mod discovery;
 mod errors;
 mod explain;
+mod explorer;
 mod filters;
 mod fuzz;
 mod harness;

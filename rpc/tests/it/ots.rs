@@ -54,6 +54,7 @@ async fn an_account_and_its_transactions() {
     let first = before(0).await;
     assert_eq!((blocks(&first), &first["firstPage"], &first["lastPage"]), (vec![8, 7, 6], &json!(true), &json!(false)));
     assert_eq!(first["receipts"][0]["transactionHash"], first["txs"][0]["hash"]);
+    assert!(first["receipts"][0]["logs"].is_array(), "Otterscan reads no receipt without a list of logs");
     let last = before(3).await;
     assert_eq!((blocks(&last), &last["firstPage"], &last["lastPage"]), (vec![2, 1], &json!(false), &json!(true)));
     let after = node.result("ots_searchTransactionsAfter", json!([world.cell, 5, 3])).await;

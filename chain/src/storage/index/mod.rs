@@ -5,6 +5,7 @@
 //! other in their order. Only that of a transaction's sender has a value, the nonce: so the transaction with a nonce is
 //! found by halving. All of a block's entries are in its batch.
 
+mod addresses;
 mod logs;
 mod transactions;
 
@@ -18,6 +19,8 @@ use rocksdb::WriteBatch;
 
 use super::{BlockWrite, Store, schema};
 
+pub use addresses::AddressIndex;
+pub(super) use addresses::Indexed;
 pub use logs::{LogTerms, Searched};
 
 /// The beginning of the keys of an address in the index of logs.
@@ -53,19 +56,12 @@ impl Store {
         for term in terms {
             batch.put_cf(self.column(schema::LOG_INDEX), schema::at_block(&term, number), b"");
         }
-        let (mut touched, mut created) = (Vec::new(), Vec::new());
-        for (index, of) in (0u32..).zip(write.touched) {
-            let tx = write.block.transactions().get(index as usize);
-            let sent = |address: &Address| tx.filter(|tx| tx.sender() == *address).map(|tx| tx.nonce());
-            touched.extend(of.accounts.iter().map(|address| (at_transaction(address, number, index), sent(address))));
-            created.extend(of.created.iter().map(|address| at_transaction(address, number, index)));
+        if self.address_index() == AddressIndex::Whole {
+            self.put_touched(batch, number, write.block.transactions(), write.touched);
         }
-        touched.sort_unstable();
-        for (key, nonce) in touched {
-            match nonce {
-                Some(nonce) => batch.put_cf(self.column(schema::ADDRESS_INDEX), key, nonce.to_be_bytes()),
-                None => batch.put_cf(self.column(schema::ADDRESS_INDEX), key, b""),
-            }
+        let mut created = Vec::new();
+        for (index, of) in (0u32..).zip(write.touched) {
+            created.extend(of.created.iter().map(|address| at_transaction(address, number, index)));
         }
         created.sort_unstable();
         for key in created {

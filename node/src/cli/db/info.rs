@@ -3,6 +3,7 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
+use assent_chain::storage::{AddressIndex, ColumnSize};
 use assent_consensus::{Certificate, Phase};
 
 use super::{Data, logs::Logs};
@@ -27,6 +28,8 @@ pub(super) fn run(data: &Data) -> Result<()> {
     lines.add("Durable", durable.map_or_else(|| "no mark".to_string(), |number| format!("up to block {number}")));
     add_logs(&mut lines, data);
     let columns = data.chain.columns()?;
+    let index = address_index(data.chain.address_index(), &columns);
+    lines.add("Index of accounts", index);
     let rows = columns.iter().map(|column| {
         let on_disk = if column.tables == 0 { "-".to_string() } else { bytes(column.table_bytes) };
         [column.name.to_string(), format!("about {}", column.entries), column.tables.to_string(), on_disk]
@@ -49,6 +52,27 @@ fn add_logs(lines: &mut Lines, data: &Data) {
             lines.add("Signer", logs.describe_mark().unwrap_or_else(|| none.to_string()));
         }
     }
+}
+
+/// How far the index of accounts goes, and by how much a transaction makes it grow.
+fn address_index(index: AddressIndex, columns: &[ColumnSize]) -> String {
+    let reach = match index {
+        AddressIndex::Whole => "whole".to_string(),
+        AddressIndex::UpTo(number) => format!("ends at block {number} (assent db index builds the rest)"),
+    };
+    let column = |name: &str| columns.iter().find(|column| column.name == name);
+    let (Some(index), Some(transactions)) = (column("address_index"), column("transactions")) else { return reach };
+    if index.entries == 0 || transactions.entries == 0 {
+        return reach;
+    }
+    let per_transaction = index.entries as f64 / transactions.entries as f64;
+    let mut text = format!("{reach}; {per_transaction:.1} entries per transaction");
+    let in_files = index.entries.saturating_sub(index.unflushed);
+    if in_files > 0 && index.table_bytes > 0 {
+        let bytes = index.table_bytes as f64 / in_files as f64 * per_transaction;
+        text.push_str(&format!(", {bytes:.0} bytes on disk"));
+    }
+    text
 }
 
 /// What proves that the head is final.
@@ -87,4 +111,28 @@ fn sizes(folder: &Path) -> io::Result<(u64, u64)> {
         }
     }
     Ok((all, log))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &'static str, entries: u64, unflushed: u64, table_bytes: u64) -> ColumnSize {
+        ColumnSize { name, entries, unflushed, table_bytes, tables: 1 }
+    }
+
+    #[test]
+    fn the_growth_of_the_index_is_told_per_transaction() {
+        let columns = [column("transactions", 1_000, 0, 64_000), column("address_index", 2_500, 500, 20_000)];
+        assert_eq!(
+            address_index(AddressIndex::Whole, &columns),
+            "whole; 2.5 entries per transaction, 25 bytes on disk"
+        );
+        let columns = [column("transactions", 1_000, 0, 64_000), column("address_index", 2_000, 2_000, 0)];
+        assert_eq!(
+            address_index(AddressIndex::UpTo(7), &columns),
+            "ends at block 7 (assent db index builds the rest); 2.0 entries per transaction"
+        );
+        assert_eq!(address_index(AddressIndex::Whole, &[]), "whole");
+    }
 }

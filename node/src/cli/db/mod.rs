@@ -1,6 +1,8 @@
-//! `assent db`: looking at the data of a node that does not run. Nothing is ever written or repaired here.
+//! `assent db`: the data of a node that does not run. Nothing is ever repaired here, and nothing written but the index
+//! of accounts, which the blocks tell.
 
 mod check;
+mod index;
 mod info;
 mod logs;
 
@@ -20,14 +22,15 @@ const DEFAULT_BLOCKS: u64 = 1_000;
 
 #[derive(Debug, Args)]
 #[command(
-    about = "Check and describe the data of a node that does not run",
+    about = "Check, describe and index the data of a node that does not run",
     after_help = "\
 Examples:
   assent db info --home node0
   assent db check --home node0             the last 1000 blocks, head, logs
   assent db check --home node0 --full      every block and the whole state
+  assent db index --home node0             which accounts transactions touched, where it was left out
 
-Both only read, and refuse while the node runs: stop it first (SIGTERM)."
+All refuse while the node runs: stop it first (SIGTERM). check and info only read."
 )]
 pub(super) struct DbArgs {
     #[command(subcommand)]
@@ -38,6 +41,8 @@ pub(super) struct DbArgs {
 enum DbCommand {
     /// Check what is stored, say what is wrong and what to do
     Check(CheckArgs),
+    /// Build the index of accounts where it was left out
+    Index(HomeArgs),
     /// Show the head, sizes, the consensus log and what was signed last
     Info(HomeArgs),
 }
@@ -79,6 +84,7 @@ pub(super) fn run(args: DbArgs) -> Result<()> {
             let data = Data::open(&args.home)?;
             check::run(&data, if args.full { None } else { Some(args.blocks) })
         }
+        DbCommand::Index(args) => index::run(&args.home),
         DbCommand::Info(args) => info::run(&Data::open(&args)?),
     }
 }

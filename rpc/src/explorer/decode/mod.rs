@@ -1,0 +1,206 @@
+//! What calls, logs and reverts say: by the ABI that somebody uploaded for the contract, otherwise by what is known of
+//! common standards.
+//!
+//! All of it is text of strangers, made fit to be shown by [`text`]; whoever puts it into markup escapes it.
+
+pub(crate) mod abi;
+pub(crate) mod kind;
+mod known;
+pub(crate) mod text;
+pub(crate) mod value;
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, B256, Log, Selector, hex};
+
+use crate::{
+    eth::call::reason,
+    explorer::{Explorer, contract::Contract},
+};
+use abi::{Abi, Happening, Method, Reason};
+use kind::{Field, Kind};
+use known::KNOWN;
+
+/// Characters of a reason that is shown.
+const MAX_REASON: usize = 512;
+
+/// A call or a log, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Name and types.
+    pub(crate) signature: String,
+    pub(crate) arguments: Vec<Argument>,
+}
+
+/// A value with its name, which may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Argument {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) value: String,
+}
+
+impl Call {
+    /// What is called, without the types.
+    pub(crate) fn name(&self) -> &str {
+        self.signature.split('(').next().unwrap_or_default()
+    }
+}
+
+/// What a call asks for; `None`: nobody knows.
+pub(crate) fn call(explorer: &Explorer, to: Option<&Address>, input: &[u8]) -> Option<Call> {
+    let contract = to.and_then(|to| explorer.contracts.get(to));
+    let abis = abis(contract.as_ref());
+    abis.into_iter().find_map(|abi| call_by(abi, input))
+}
+
+/// What a log says; `None`: nobody knows.
+pub(crate) fn log(explorer: &Explorer, log: &Log) -> Option<Call> {
+    let contract = explorer.contracts.get(&log.address);
+    let abis = abis(contract.as_ref());
+    abis.into_iter().find_map(|abi| log_by(abi, log.topics(), &log.data.data))
+}
+
+/// Why a call reverted; `None`: it gave no reason, or one that nobody can read.
+pub(crate) fn revert(explorer: &Explorer, to: Option<&Address>, output: &[u8]) -> Option<String> {
+    if let Some(reason) = reason(output) {
+        return Some(text::shown(&reason, MAX_REASON));
+    }
+    let contract = to.and_then(|to| explorer.contracts.get(to));
+    let abis = abis(contract.as_ref());
+    abis.into_iter().find_map(|abi| revert_by(abi, output))
+}
+
+/// The ABIs to ask, the contract's own first.
+fn abis(contract: Option<&Arc<Contract>>) -> Vec<&Abi> {
+    contract.map(|contract| &contract.abi).into_iter().chain([&*KNOWN]).collect()
+}
+
+fn split(data: &[u8]) -> Option<(Selector, &[u8])> {
+    let (selector, rest) = data.split_first_chunk::<4>()?;
+    Some((Selector::from(*selector), rest))
+}
+
+fn values(fields: &[Field], data: &[u8]) -> Option<Vec<String>> {
+    value::read(&fields.iter().collect::<Vec<_>>(), data)
+}
+
+fn arguments(fields: &[Field], values: Vec<String>) -> Vec<Argument> {
+    let argument =
+        |(field, value): (&Field, String)| Argument { name: field.name.clone(), kind: field.text.clone(), value };
+    fields.iter().zip(values).map(argument).collect()
+}
+
+fn call_by(abi: &Abi, input: &[u8]) -> Option<Call> {
+    let (selector, data) = split(input)?;
+    let method: &Method = abi.methods.get(&selector)?;
+    let values = values(&method.inputs, data)?;
+    Some(Call { signature: method.signature.clone(), arguments: arguments(&method.inputs, values) })
+}
+
+/// What a call returned, by the method that was called.
+pub(crate) fn returned(method: &Method, output: &[u8]) -> Option<Vec<Argument>> {
+    Some(arguments(&method.outputs, values(&method.outputs, output)?))
+}
+
+fn log_by(abi: &Abi, topics: &[B256], data: &[u8]) -> Option<Call> {
+    let (first, indexed) = topics.split_first()?;
+    let event: &Happening = abi.events.get(&(*first, topics.len()))?;
+    let plain: Vec<&Field> = event.inputs.iter().filter(|(_, indexed)| !indexed).map(|(field, _)| field).collect();
+    let mut plain = value::read(&plain, data)?.into_iter();
+    let mut topics = indexed.iter();
+    let mut arguments = Vec::with_capacity(event.inputs.len());
+    for (field, indexed) in &event.inputs {
+        let value = if *indexed { indexed_value(field, topics.next()?)? } else { plain.next()? };
+        arguments.push(Argument { name: field.name.clone(), kind: field.text.clone(), value });
+    }
+    Some(Call { signature: event.signature.clone(), arguments })
+}
+
+/// A value in a topic. Of what does not fit into a word only the hash is there.
+fn indexed_value(field: &Field, topic: &B256) -> Option<String> {
+    match field.kind {
+        Kind::Bytes | Kind::Text | Kind::List(_) | Kind::Fixed(..) | Kind::Tuple(_) => Some(format!("hash {topic}")),
+        _ => value::read_word(&field.kind, &topic.0),
+    }
+}
+
+fn revert_by(abi: &Abi, output: &[u8]) -> Option<String> {
+    let (selector, data) = split(output)?;
+    let reason: &Reason = abi.errors.get(&selector)?;
+    let values = values(&reason.inputs, data)?;
+    let texts = reason.inputs.iter().zip(values).map(|(field, value)| match field.name.as_str() {
+        "" => value,
+        name => format!("{name}: {value}"),
+    });
+    let texts: Vec<_> = texts.collect();
+    // The values are fit to be shown already; this bounds them together.
+    let text = format!("{}({})", reason.name, texts.join(", "));
+    match text.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => Some(format!("{}…", &text[..end])),
+        None => Some(text),
+    }
+}
+
+/// A selector as it is written where nobody knows its name.
+pub(crate) fn selector_text(input: &[u8]) -> Option<String> {
+    input.get(..4).map(hex::encode_prefixed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy_primitives::{U256, keccak256};
+    use serde_json::json;
+
+    use super::*;
+
+    fn words(words: &[u64]) -> Vec<u8> {
+        words.iter().flat_map(|word| U256::from(*word).to_be_bytes::<32>()).collect()
+    }
+
+    fn selected(signature: &str, data: Vec<u8>) -> Vec<u8> {
+        [&keccak256(signature)[..4], &data].concat()
+    }
+
+    #[test]
+    fn calls_of_standards_are_read() {
+        let call = call_by(&KNOWN, &selected("transfer(address,uint256)", words(&[5, 700]))).unwrap();
+        assert_eq!((call.name(), call.signature.as_str()), ("transfer", "transfer(address,uint256)"));
+        assert_eq!(call.arguments[1], Argument { name: "amount".into(), kind: "uint256".into(), value: "700".into() });
+        assert_eq!(call_by(&KNOWN, &selected("transfer(address,uint256)", words(&[5]))), None, "cut off");
+        assert_eq!(call_by(&KNOWN, &[1, 2, 3]), None);
+        assert_eq!(call_by(&KNOWN, &[1, 2, 3, 4]), None);
+        assert_eq!(selector_text(&[1, 2, 3, 4, 5]).as_deref(), Some("0x01020304"));
+    }
+
+    #[test]
+    fn transfers_of_amounts_and_of_things_differ_by_their_topics() {
+        let topic = keccak256("Transfer(address,address,uint256)");
+        let address = |last: u8| Address::with_last_byte(last).into_word();
+        let coins = log_by(&KNOWN, &[topic, address(1), address(2)], &words(&[9])).unwrap();
+        assert_eq!((coins.arguments[2].name.as_str(), coins.arguments[2].value.as_str()), ("value", "9"));
+        let thing = log_by(&KNOWN, &[topic, address(1), address(2), B256::with_last_byte(7)], &[]).unwrap();
+        assert_eq!((thing.arguments[2].name.as_str(), thing.arguments[2].value.as_str()), ("id", "7"));
+        assert_eq!(log_by(&KNOWN, &[topic], &[]), None);
+        assert_eq!(log_by(&KNOWN, &[], &[]), None);
+    }
+
+    #[test]
+    fn reasons_are_read_from_known_and_uploaded_errors() {
+        let data = selected("ERC20InsufficientBalance(address,uint256,uint256)", words(&[1, 2, 3]));
+        let text = revert_by(&KNOWN, &data).unwrap();
+        assert!(text.starts_with("ERC20InsufficientBalance(sender: 0x") && text.ends_with("balance: 2, needed: 3)"));
+        let abi = json!([{"type": "error", "name": "TooLate", "inputs": [{"name": "", "type": "string"}]}]);
+        let (abi, _) = Abi::of_value(&abi).unwrap();
+        let mut data = words(&[32, 3]);
+        data.extend_from_slice("\u{202e}".as_bytes());
+        assert_eq!(revert_by(&abi, &selected("TooLate(string)", data)).as_deref(), Some("TooLate(\\u{202e})"));
+        assert_eq!(revert_by(&abi, &selected("TooLate(string)", Vec::new())), None);
+        let mut long = words(&[32, 2_000]);
+        long.resize(64 + 2_000, b'x');
+        let text = revert_by(&abi, &selected("TooLate(string)", long)).unwrap();
+        assert_eq!(text.chars().count(), MAX_REASON + 1);
+    }
+}
