@@ -66,26 +66,23 @@ mod tests {
         assert!(order.log_first(), "the first after a start");
         order.synced();
         assert!(!order.log_first());
-        // (what happens, whether the log goes first)
-        type Event<'a> = Box<dyn Fn(&mut SyncOrder) + 'a>;
-        let signed = |phase, view| -> Event<'_> {
-            let ballot = Network::ballot(phase, view, 1);
-            Box::new(move |order| order.signed(&ballot))
-        };
-        let appended = |record: Record| -> Event<'_> { Box::new(move |order| order.appended(&record)) };
-        let table: [(&str, Event<'_>, bool); 9] = [
+        let signed = |phase, view| (Some(Network::ballot(phase, view, 1)), None);
+        let appended = |phase, view| (None, Some(certificate(phase, view)));
+        // (what happens, as a ballot or a record, whether the log goes first)
+        let table = [
             ("Propose", signed(Phase::Propose, 1), false),
             ("Prepare", signed(Phase::Prepare, 1), false),
-            ("the certificate of view 1", appended(certificate(Phase::Prepare, 1)), true),
+            ("the certificate of view 1", appended(Phase::Prepare, 1), true),
             ("Commit", signed(Phase::Commit, 1), true),
-            ("another certificate of view 1", appended(certificate(Phase::Commit, 1)), false),
+            ("another certificate of view 1", appended(Phase::Commit, 1), false),
             ("Prepare in view 2", signed(Phase::Prepare, 2), false),
             ("ViewChange", signed(Phase::ViewChange, 2), true),
-            ("an older certificate", appended(certificate(Phase::Commit, 1)), false),
-            ("a certificate far ahead", appended(certificate(Phase::Prepare, 40)), true),
+            ("an older certificate", appended(Phase::Commit, 1), false),
+            ("a certificate far ahead", appended(Phase::Prepare, 40), true),
         ];
-        for (what, event, first) in table {
-            event(&mut order);
+        for (what, (ballot, record), first) in table {
+            ballot.iter().for_each(|ballot| order.signed(ballot));
+            record.iter().for_each(|record| order.appended(record));
             assert_eq!(order.log_first(), first, "{what}");
             order.synced();
         }

@@ -108,7 +108,8 @@ mod tests {
         let (tip, floor) = ((View(5), 1), (View(5), 2));
         assert_eq!(recover(Some(&beyond)), Err(RecoveryError::LogBehindSigner { tip, floor }));
         assert_eq!(recover(None).unwrap().memory, Memory0::Lost);
-        let lost = SignerMark { lost: true, ..reached };
+        let mut lost = reached;
+        lost.lost = true;
         let recovered = recover(Some(&lost)).unwrap();
         assert_eq!((recovered.memory, recovered.mark), (Memory0::Lost, (View(5), 2)));
     }
