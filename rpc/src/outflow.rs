@@ -141,6 +141,9 @@ impl Held {
     }
 
     fn release(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
         self.bytes -= bytes;
         self.owed.0.bytes.fetch_sub(bytes, SeqCst);
         self.owed.0.node.bytes.fetch_sub(bytes, SeqCst);
@@ -178,10 +181,7 @@ impl Body for HeldBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         let held = self.held.clone();
         // The server drops the bytes when it has written them, which is after the end of the body.

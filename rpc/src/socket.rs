@@ -1,7 +1,6 @@
 //! The socket of a connection, which ends when the client takes nothing of what is written to it.
 
 use std::{
-    future::Future,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
