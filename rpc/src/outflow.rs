@@ -26,6 +26,7 @@ use crate::{
     config::RpcConfig,
     errors::CallError,
     limits::{OWED_BYTES, OWED_CALLS, OWED_SHARES, SMALL_ANSWER},
+    measures,
 };
 
 /// What waits in the whole node.
@@ -137,7 +138,7 @@ impl Held {
         self.bytes += bytes;
         self.owed.0.bytes.fetch_add(bytes, SeqCst);
         self.owed.0.node.bytes.fetch_add(bytes, SeqCst);
-        metrics::gauge!("rpc_unread_bytes").increment(bytes as f64);
+        measures::waits(bytes);
     }
 
     fn release(&mut self, bytes: usize) {
@@ -148,7 +149,7 @@ impl Held {
         self.owed.0.bytes.fetch_sub(bytes, SeqCst);
         self.owed.0.node.bytes.fetch_sub(bytes, SeqCst);
         self.owed.0.room.notify_one();
-        metrics::gauge!("rpc_unread_bytes").decrement(bytes as f64);
+        measures::left(bytes);
     }
 }
 
@@ -160,7 +161,7 @@ impl Drop for Held {
 
 /// What a call is told for which there is no room.
 pub(crate) fn refusal() -> CallError {
-    metrics::counter!("rpc_unread_refusals_total").increment(1);
+    measures::refused();
     CallError::Busy("too many answers wait for clients to read them")
 }
 

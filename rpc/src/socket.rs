@@ -13,6 +13,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::measures;
+
 /// A connected socket on which every write must move within a time.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -39,7 +41,7 @@ impl Socket {
             return Poll::Pending;
         }
         self.stalled = None;
-        metrics::counter!("rpc_stalled_connections_total").increment(1);
+        measures::stalled();
         let text = format!("the client took nothing for {} seconds", patience.as_secs_f64());
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
     }
