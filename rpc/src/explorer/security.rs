@@ -50,7 +50,8 @@ pub(super) async fn guard(State(explorer): State<Arc<Explorer>>, request: Reques
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "no-referrer"),
+        // Without it browsers name no origin with a form, and forms from elsewhere are refused by theirs.
+        (REFERRER_POLICY, "same-origin"),
         (OPENER_POLICY, "same-origin"),
         (RESOURCE_POLICY, "same-origin"),
     ] {

@@ -164,7 +164,7 @@ fn uploads(explorer: &Explorer, address: &Address, known: Option<&Contract>) -> 
             "upload",
             "Upload",
             html! {
-                p.muted { "This explorer keeps nothing: its node has no folder for uploads ([explorer] data)." }
+                p.muted { "This explorer keeps nothing: its node was started without a folder for uploads." }
             },
         );
     }

@@ -74,7 +74,7 @@ pub(crate) struct Contract {
 pub(crate) enum StoreError {
     /// There is no folder.
     #[error(
-        "this explorer keeps nothing that is uploaded: expected a folder for it in the node's configuration ([explorer] data)"
+        "this explorer keeps nothing that is uploaded: its node was started without a folder for that"
     )]
     NoFolder,
     /// Something that was proven is there.
@@ -315,7 +315,7 @@ mod tests {
         let none = Store::open(None).unwrap();
         assert!(!none.keeps());
         let error = none.put(&Address::ZERO, contract(Proof::Said, "f")).unwrap_err();
-        assert!(error.to_string().contains("[explorer] data"), "{error}");
+        assert!(error.to_string().contains("without a folder"), "{error}");
     }
 
     #[test]
