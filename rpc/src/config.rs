@@ -36,6 +36,8 @@ pub struct RpcConfig {
     pub rate_limit: Option<u32>,
     /// Time that one call may take.
     pub request_timeout: Duration,
+    /// Time in which a client must take some of what is written to it, or lose its connection.
+    pub write_timeout: Duration,
     /// Executions (`eth_call`, `eth_estimateGas`) that run at a time; 0: one per processor. Half as
     /// many searches (`eth_getLogs`, `eth_feeHistory`) run beside them.
     pub heavy_calls: usize,
@@ -63,6 +65,7 @@ impl Default for RpcConfig {
             max_subscriptions: limits::MAX_SUBSCRIPTIONS,
             rate_limit: None,
             request_timeout: limits::REQUEST_TIMEOUT,
+            write_timeout: limits::WRITE_TIMEOUT,
             heavy_calls: 0,
             gas_cap: limits::GAS_CAP,
             evm_timeout: limits::EVM_TIMEOUT,

@@ -23,12 +23,14 @@ use jsonrpsee::{
 };
 use serde::de::IgnoredAny;
 use serde_json::json;
+use soketto::handshake::http::is_upgrade_request;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
     config::RpcConfig,
     errors::{INVALID_REQUEST, PARSE_ERROR},
     limits::{BODY_TIMEOUT, CORS_MAX_AGE, DRAIN_TIMEOUT},
+    websocket::Upgrade,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -138,8 +140,7 @@ impl HttpRules {
             Ok(Some(Err(error))) => Err(rpc_error(INVALID_REQUEST, &format!("the body could not be read: {error}"))),
             Ok(None) => {
                 drain(&mut body).await;
-                let text = format!("request too large: at most {} bytes", self.max_body);
-                Err(rpc_error(INVALID_REQUEST, &text))
+                Err(rpc_error(INVALID_REQUEST, &too_large(self.max_body)))
             }
             Err(_) => {
                 let seconds = BODY_TIMEOUT.as_secs();
@@ -204,7 +205,7 @@ fn answer(status: StatusCode, content_type: HeaderValue, body: String) -> HttpRe
     response
 }
 
-fn plain(status: StatusCode, text: &str) -> HttpResponse {
+pub(crate) fn plain(status: StatusCode, text: &str) -> HttpResponse {
     answer(status, TEXT, text.to_owned())
 }
 
@@ -216,6 +217,11 @@ pub(crate) fn rpc_error(code: i32, message: &str) -> HttpResponse {
 /// The JSON of [`rpc_error`].
 pub(crate) fn rpc_error_body(code: i32, message: &str) -> String {
     json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}}).to_string()
+}
+
+/// What is told about a request of more than `max` bytes.
+pub(crate) fn too_large(max: u64) -> String {
+    format!("request too large: at most {max} bytes")
 }
 
 async fn frame(body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
@@ -257,14 +263,19 @@ fn judge(body: &[u8]) -> Option<HttpResponse> {
         }
         _ => {}
     }
+    Some(answer(StatusCode::OK, JSON, unreadable(body).as_json().get().to_owned()))
+}
+
+/// The answer to what is no request, no notification and no batch.
+pub(crate) fn unreadable(body: &[u8]) -> MethodResponse {
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
-        return Some(rpc_error(PARSE_ERROR, &format!("parse error: {error}")));
+        let error = ErrorObject::owned(PARSE_ERROR, format!("parse error: {error}"), None::<()>);
+        return MethodResponse::error(Id::Null, error);
     }
     let id = serde_json::from_slice::<InvalidRequest<'_>>(body).map_or(Id::Null, |request| request.id);
     let text = "invalid request: expected an object with jsonrpc \"2.0\", a string method, an array params \
                 and as id a string or a whole number";
-    let error = ErrorObject::owned(INVALID_REQUEST, text, None::<()>);
-    Some(answer(StatusCode::OK, JSON, MethodResponse::error(id, error).to_json().get().to_owned()))
+    MethodResponse::error(id, ErrorObject::owned(INVALID_REQUEST, text, None::<()>))
 }
 
 /// Puts [`Http`] around the service of each connection.
@@ -303,9 +314,13 @@ where
         let rules = self.rules.clone();
         let mut inner = self.inner.clone();
         Box::pin(async move {
+            let websocket = is_upgrade_request(&request);
             let (mut parts, body) = request.into_parts();
             if let Some(refusal) = rules.check(&mut parts) {
                 return Ok(refusal);
+            }
+            if let (Some(upgrade), true) = (parts.extensions.remove::<Upgrade>(), websocket) {
+                return Ok(upgrade.open(HttpRequest::from_parts(parts, HttpBody::empty())));
             }
             // Only a POST of JSON has a body that anybody reads.
             if parts.method != Method::POST || parts.headers.get(CONTENT_TYPE) != Some(&JSON) {

@@ -5,7 +5,7 @@
 //! shapes that Ethereum's tools expect. It decides nothing: no consensus, no admission to the
 //! mempool, no network to other nodes.
 //!
-//! A request passes `server` (sockets), `http` (hosts, origins, content types), `middleware`
+//! A request passes `server` (connections), `http` (hosts, origins, content types), `middleware`
 //! (rates, deadlines, metrics), `params` (reading its parameters), and ends in the file of its
 //! namespace: `eth`, `net`, `web3`, `assent`, `rpc` (in `openrpc`), and for tools `txpool`, `debug`, `trace`, `ots`.
 //!
@@ -27,15 +27,18 @@ mod middleware;
 mod net;
 mod openrpc;
 mod ots;
+mod outflow;
 mod params;
 mod rate_limit;
 mod server;
+mod socket;
 mod status;
 mod threads;
 mod trace;
 mod traces;
 mod txpool;
 mod web3;
+mod websocket;
 
 pub use assent::bundle::{BundleError, BundleValidator, ProofBundle, SlotProof, Trust};
 pub use backend::{Backend, Submission, SubmitError};

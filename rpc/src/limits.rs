@@ -33,6 +33,23 @@ pub const SUBSCRIPTION_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether there is room again.
 pub const SUBSCRIPTION_CHECK: Duration = Duration::from_millis(20);
 
+/// Messages of one WebSocket that are read and whose answers are not written yet; further ones are left unread. Who sends
+/// transactions and waits for each to be final has room for a block's worth.
+pub const OWED_CALLS: usize = 128;
+
+/// Bytes of them, requests and answers; beyond it nothing more is read.
+pub const OWED_BYTES: usize = 16 * 1024 * 1024;
+
+/// Connections whose share (these bytes, one more request and one more answer) all connections together may owe. An
+/// answer for which there is no room is not kept.
+pub const OWED_SHARES: usize = 4;
+
+/// Bytes of an answer that always has room: that of a call that changes something is no larger.
+pub const SMALL_ANSWER: usize = 1024;
+
+/// Time in which a client must take some of what is written to it.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Requests per second of one address when the server listens beyond loopback. One transaction
 /// takes a handful of calls; a load client should be given a larger limit in the configuration.
 pub const DEFAULT_RATE_LIMIT: u32 = 1_000;

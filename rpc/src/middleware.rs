@@ -14,10 +14,15 @@ use futures::future::join_all;
 use jsonrpsee::{
     BatchResponseBuilder, MethodCallback, MethodResponse, Methods,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
-    types::{ErrorObjectOwned, Request},
+    types::{ErrorObjectOwned, Id, Request},
 };
 
-use crate::{errors::CallError, measures, rate_limit::RateLimiter};
+use crate::{
+    errors::CallError,
+    measures,
+    outflow::{self, Held, Owed},
+    rate_limit::RateLimiter,
+};
 
 /// The client, in the extensions of each of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +53,7 @@ impl<S> tower::Layer<S> for GateLayer {
     type Service = Gate<S>;
 
     fn layer(&self, inner: S) -> Gate<S> {
-        Gate { inner, rules: self.0.clone() }
+        Gate::new(inner, self.0.clone())
     }
 }
 
@@ -57,6 +62,12 @@ impl<S> tower::Layer<S> for GateLayer {
 pub(crate) struct Gate<S> {
     inner: S,
     rules: Arc<Rules>,
+}
+
+impl<S> Gate<S> {
+    pub(crate) fn new(inner: S, rules: Arc<Rules>) -> Self {
+        Self { inner, rules }
+    }
 }
 
 impl<S> RpcServiceT for Gate<S>
@@ -78,7 +89,9 @@ where
         let gate = self.clone();
         async move {
             let deadline = Instant::now() + gate.rules.timeout;
-            gate.one(request, deadline).await
+            let held = request.extensions.get::<Owed>().map(Owed::hold);
+            let id = request.id.clone().into_owned();
+            owe(gate.one(request, deadline).await, id, held)
         }
     }
 
@@ -88,7 +101,8 @@ where
         let gate = self.clone();
         async move {
             let deadline = Instant::now() + gate.rules.timeout;
-            let mut answers = BatchResponseBuilder::new_with_limit(gate.rules.max_response);
+            let held = batch.iter().flatten().find_map(|entry| entry.extensions().get::<Owed>().map(Owed::hold));
+            let mut answers = BatchAnswer::new(gate.rules.max_response, held);
             let mut notified = false;
             let mut transactions = Vec::new();
             for entry in batch {
@@ -124,10 +138,7 @@ where
                     return too_large;
                 }
             }
-            if answers.is_empty() && notified {
-                return MethodResponse::notification();
-            }
-            MethodResponse::from_batch(answers.finish())
+            answers.finish(notified)
         }
     }
 
@@ -170,6 +181,9 @@ where
         if let (Some(limiter), Some(peer)) = (&self.rules.limiter, peer) {
             limiter.take(peer.address, now)?;
         }
+        if request.extensions.get::<Owed>().is_some_and(Owed::full) {
+            return Err(outflow::refusal());
+        }
         match method {
             Some(_) => Ok(()),
             None => {
@@ -185,6 +199,51 @@ where
             Ok(answer) => answer,
             Err(_) => MethodResponse::error(id, ErrorObjectOwned::from(CallError::TimedOut(self.rules.timeout))),
         }
+    }
+}
+
+/// Counts an answer until it is written; without room for it the answer is that the node is busy. Subscriptions have
+/// given theirs already.
+fn owe(mut answer: MethodResponse, id: Id<'static>, held: Option<Held>) -> MethodResponse {
+    let Some(mut held) = held.filter(|_| !answer.is_subscription()) else { return answer };
+    match held.add(answer.as_json().get().len()) {
+        Ok(()) => {
+            answer.extensions_mut().insert(Arc::new(held));
+            answer
+        }
+        Err(error) => MethodResponse::error(id, ErrorObjectOwned::from(error)),
+    }
+}
+
+/// The answer to a batch, counted while it grows.
+struct BatchAnswer {
+    answers: BatchResponseBuilder,
+    held: Option<Held>,
+}
+
+impl BatchAnswer {
+    fn new(max_response: usize, held: Option<Held>) -> Self {
+        Self { answers: BatchResponseBuilder::new_with_limit(max_response), held }
+    }
+
+    /// Appends the answer to a call; fails with the answer to the whole batch.
+    fn append(&mut self, answer: MethodResponse) -> Result<(), MethodResponse> {
+        if let Some(held) = &mut self.held {
+            let room = held.add(answer.as_json().get().len());
+            room.map_err(|error| MethodResponse::error(Id::Null, ErrorObjectOwned::from(error)))?;
+        }
+        self.answers.append(answer)
+    }
+
+    fn finish(self, notified: bool) -> MethodResponse {
+        if self.answers.is_empty() && notified {
+            return MethodResponse::notification();
+        }
+        let mut answer = MethodResponse::from_batch(self.answers.finish());
+        if let Some(held) = self.held {
+            answer.extensions_mut().insert(Arc::new(held));
+        }
+        answer
     }
 }
 

@@ -3,26 +3,19 @@
 //! This file accepts connections and puts the layers together: `http` (hosts, origins, content
 //! types), `middleware` (rates, deadlines, metrics), and then the methods of the namespaces.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{body::Incoming, header::UPGRADE, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jsonrpsee::{
     Methods,
     core::middleware::RpcServiceBuilder,
     server::{
-        BatchRequestConfig, HttpRequest, IdProvider, PingConfig, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
-        TowerServiceBuilder, stop_channel,
+        BatchRequestConfig, HttpRequest, ServerBuilder, ServerConfig, ServerHandle, StopHandle, TowerServiceBuilder,
+        stop_channel,
     },
-    types::SubscriptionId,
 };
+use soketto::handshake::http::is_upgrade_request;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -41,13 +34,14 @@ use crate::{
     errors::LIMIT_EXCEEDED,
     eth::subscriptions::Outbox,
     http::{HttpLayer, HttpRules, rpc_error_body},
-    limits::{
-        IDLE_TIMEOUT, MAX_REFUSALS, PING_INTERVAL, PING_TIMEOUT, REFUSAL_TIMEOUT, STOP_TIMEOUT, SUBSCRIPTION_BUFFER,
-    },
+    limits::{IDLE_TIMEOUT, MAX_REFUSALS, REFUSAL_TIMEOUT, STOP_TIMEOUT},
     measures, methods,
     middleware::{GateLayer, Peer, Rules},
+    outflow::{Outflow, until_written},
     rate_limit::RateLimiter,
+    socket::Socket,
     threads,
+    websocket::{Upgrade, WebSockets},
 };
 
 /// Why the server could not start.
@@ -79,6 +73,7 @@ pub enum RpcError {
 pub struct RpcHandle {
     addr: SocketAddr,
     server: ServerHandle,
+    outflow: Outflow,
     ended: watch::Receiver<()>,
 }
 
@@ -86,6 +81,11 @@ impl RpcHandle {
     /// Where it listens; with port 0 in the configuration this has the port that was taken.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Bytes of calls and answers that wait until their clients have read the answers.
+    pub fn unread_bytes(&self) -> usize {
+        self.outflow.bytes()
     }
 
     /// Takes no further connections, gives open calls a moment and ends. Nothing of it reads the chain afterwards.
@@ -101,10 +101,20 @@ impl RpcHandle {
 pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, RpcError> {
     let methods = methods::offered(&config, backend)?;
     let (stop, server) = stop_channel();
+    let rules = Arc::new(Rules {
+        methods: methods.clone(),
+        limiter: config.effective_rate_limit().map(RateLimiter::new),
+        timeout: config.request_timeout,
+        max_response: config.max_response as usize,
+    });
+    let outflow = Outflow::new(&config);
     let acceptor = Acceptor {
-        service: service(&config, methods.clone()),
+        service: service(&config, rules.clone()),
         methods,
+        sockets: Arc::new(WebSockets::new(&config, rules, stop.clone())),
         stop,
+        outflow: outflow.clone(),
+        write_timeout: config.write_timeout,
         places: config.max_connections,
         connections: Arc::new(Semaphore::new(config.max_connections as usize)),
         refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
@@ -116,52 +126,34 @@ pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, Rpc
         |_| RpcError::Threads(std::io::Error::other("there is no asynchronous runtime for it; the log says why"));
     let addr = listens.await.map_err(gone)??;
     tracing::info!(target: "assent::rpc", %addr, namespaces = config.namespaces.join(","), "JSON-RPC listens");
-    Ok(RpcHandle { addr, server, ended })
+    Ok(RpcHandle { addr, server, outflow, ended })
 }
 
 type Layered = TowerServiceBuilder<Stack<GateLayer, Identity>, Stack<HttpLayer, Stack<CorsLayer, Identity>>>;
 
-fn service(config: &RpcConfig, methods: Methods) -> Layered {
-    let rules = Rules {
-        methods,
-        limiter: config.effective_rate_limit().map(RateLimiter::new),
-        timeout: config.request_timeout,
-        max_response: config.max_response as usize,
-    };
+/// What a connection's HTTP requests go through. WebSockets leave it at [`HttpLayer`].
+fn service(config: &RpcConfig, rules: Arc<Rules>) -> Layered {
     let http = Arc::new(HttpRules::new(config));
-    let ping = PingConfig::new().ping_interval(PING_INTERVAL).inactive_limit(PING_TIMEOUT);
     let server = ServerConfig::builder()
+        .http_only()
         .max_request_body_size(config.max_body)
         .max_response_body_size(config.max_response)
         .max_connections(config.max_connections)
-        .max_subscriptions_per_connection(config.max_subscriptions)
         .set_batch_request_config(BatchRequestConfig::Limit(config.max_batch))
-        .set_message_buffer_capacity(SUBSCRIPTION_BUFFER)
-        .set_id_provider(HexIds::default())
-        .enable_ws_ping(ping)
         .build();
     ServerBuilder::with_config(server)
-        .set_rpc_middleware(RpcServiceBuilder::new().layer(GateLayer(Arc::new(rules))))
+        .set_rpc_middleware(RpcServiceBuilder::new().layer(GateLayer(rules)))
         .set_http_middleware(tower::ServiceBuilder::new().layer(http.cors()).layer(HttpLayer(http)))
         .to_service_builder()
-}
-
-/// Subscription ids as Geth gives them: hex strings without order. A client only ever reaches its
-/// own, so nothing depends on how hard they are to guess.
-#[derive(Debug, Default)]
-struct HexIds(AtomicU64);
-
-impl IdProvider for HexIds {
-    fn next_id(&self) -> SubscriptionId<'static> {
-        let next = self.0.fetch_add(1, Ordering::Relaxed);
-        format!("{:#x}", RandomState::new().hash_one(next)).into()
-    }
 }
 
 struct Acceptor {
     service: Layered,
     methods: Methods,
+    sockets: Arc<WebSockets>,
     stop: StopHandle,
+    outflow: Outflow,
+    write_timeout: Duration,
     /// Connections that are allowed.
     places: u32,
     connections: Arc<Semaphore>,
@@ -221,15 +213,27 @@ impl Acceptor {
             }
             return;
         };
-        let (place, share) = (Arc::new(Place::new(place)), Share::new(self.heavy_per_connection));
-        let service = self.service.clone();
-        tokio::spawn(connection(socket, peer, service, self.methods.clone(), self.stop.clone(), place, share));
+        // Answers are written at once; waiting for more to send would only delay them.
+        let _ = socket.set_nodelay(true);
+        let connection = Connection {
+            peer,
+            service: self.service.clone(),
+            methods: self.methods.clone(),
+            stop: self.stop.clone(),
+            share: Share::new(self.heavy_per_connection),
+            upgrade: Upgrade {
+                sockets: self.sockets.clone(),
+                owed: self.outflow.connection(),
+                place: Arc::new(Place::new(place)),
+            },
+        };
+        tokio::spawn(connection.serve(Socket::new(socket, self.write_timeout)));
     }
 }
 
 /// The place of an open connection among those that are allowed.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -246,52 +250,52 @@ impl Drop for Place {
     }
 }
 
-async fn connection(
-    socket: TcpStream,
+/// An open connection.
+struct Connection {
     peer: SocketAddr,
     service: Layered,
     methods: Methods,
     stop: StopHandle,
-    place: Arc<Place>,
     share: Share,
-) {
-    // Answers are written at once; waiting for more to send would only delay them.
-    let _ = socket.set_nodelay(true);
-    let service = service.build(methods, stop.clone());
-    let outbox = Outbox::default();
-    let handler = service_fn(|mut request: HttpRequest<Incoming>| {
-        let websocket = request.headers().contains_key(UPGRADE);
-        request.extensions_mut().insert(Peer { address: peer.ip(), websocket });
-        request.extensions_mut().insert(share.clone());
-        request.extensions_mut().insert(outbox.clone());
-        let mut service = service.clone();
-        if websocket {
-            // A WebSocket outlives the HTTP connection and keeps its place.
-            let (closed, place) = (service.on_session_closed(), place.clone());
-            tokio::spawn(async move {
-                closed.await;
-                drop(place);
-            });
+    /// What a WebSocket takes over; it outlives the HTTP connection and keeps its place.
+    upgrade: Upgrade,
+}
+
+impl Connection {
+    async fn serve(self, socket: Socket) {
+        let Self { peer, service, methods, stop, share, upgrade } = self;
+        let service = service.build(methods, stop.clone());
+        let outbox = Outbox::default();
+        let handler = service_fn(|mut request: HttpRequest<Incoming>| {
+            let websocket = is_upgrade_request(&request);
+            let extensions = request.extensions_mut();
+            extensions.insert(Peer { address: peer.ip(), websocket });
+            extensions.insert(share.clone());
+            extensions.insert(outbox.clone());
+            extensions.insert(upgrade.owed.clone());
+            if websocket {
+                extensions.insert(upgrade.clone());
+            }
+            let answer = service.clone().call(request);
+            async move { answer.await.map(until_written).map_err(std::io::Error::other) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_TIMEOUT)
+            .serve_connection(TokioIo::new(socket), handler)
+            .with_upgrades();
+        tokio::pin!(connection);
+        let stopped = stop.shutdown();
+        let result = tokio::select! {
+            result = &mut connection => result,
+            () = stopped => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(target: "assent::rpc", %peer, %error, "connection ended");
         }
-        let answer = service.call(request);
-        async move { answer.await.map_err(std::io::Error::other) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
-        .serve_connection(TokioIo::new(socket), handler)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let stopped = stop.shutdown();
-    let result = tokio::select! {
-        result = &mut connection => result,
-        () = stopped => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(target: "assent::rpc", %peer, %error, "connection ended");
     }
 }
 

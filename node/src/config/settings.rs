@@ -133,6 +133,7 @@ impl RpcSettings {
             evm_timeout: self.evm_timeout,
             max_log_blocks: self.max_log_blocks,
             max_log_results: self.max_log_results,
+            ..RpcConfig::default()
         }
     }
 }

@@ -24,3 +24,4 @@ mod subscriptions;
 mod traces;
 mod transactions;
 mod txpool;
+mod unread;

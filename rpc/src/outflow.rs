@@ -1,0 +1,299 @@
+//! What clients have not read yet: calls that are not answered and answers that are not written, bounded for each
+//! connection and for the whole node.
+//!
+//! A WebSocket is not read on while it owes much ([`Owed::turn`]); HTTP has one answer at a time. An answer is counted
+//! when it is made ([`Held`]) and until its bytes have left: the count goes with the memory, so none is lost when a
+//! call is given up. What finds no room is not kept, and the call is told that the node is busy. A client that takes
+//! nothing at all loses its connection (see `socket`).
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, ready},
+};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use jsonrpsee::{
+    core::BoxError,
+    server::{HttpBody, HttpResponse},
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    config::RpcConfig,
+    errors::CallError,
+    limits::{OWED_BYTES, OWED_CALLS, OWED_SHARES, SMALL_ANSWER},
+    measures,
+};
+
+/// What waits in the whole node.
+#[derive(Clone, Debug)]
+pub(crate) struct Outflow(Arc<Node>);
+
+#[derive(Debug)]
+struct Node {
+    bytes: AtomicUsize,
+    /// Bytes of one connection: what is read of it, and one answer as large as any.
+    share: usize,
+    /// Bytes of all connections together.
+    limit: usize,
+}
+
+impl Outflow {
+    pub(crate) fn new(config: &RpcConfig) -> Self {
+        let share = OWED_BYTES.saturating_add(config.max_body as usize).saturating_add(config.max_response as usize);
+        Self(Arc::new(Node { bytes: AtomicUsize::new(0), share, limit: share.saturating_mul(OWED_SHARES) }))
+    }
+
+    /// A connection that owes nothing yet.
+    pub(crate) fn connection(&self) -> Owed {
+        let calls = Arc::new(Semaphore::new(OWED_CALLS));
+        Owed(Arc::new(Connection { node: self.0.clone(), bytes: AtomicUsize::new(0), calls, room: Notify::new() }))
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes.load(SeqCst)
+    }
+}
+
+/// What one connection is owed, in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Owed(Arc<Connection>);
+
+#[derive(Debug)]
+struct Connection {
+    node: Arc<Node>,
+    bytes: AtomicUsize,
+    calls: Arc<Semaphore>,
+    /// Told when bytes have left. Only the one who reads the connection waits for it.
+    room: Notify,
+}
+
+impl Owed {
+    /// Waits until the connection may bring another message. Not given only if there will be none.
+    pub(crate) async fn turn(&self) -> Option<Turn> {
+        let permit = self.0.calls.clone().acquire_owned().await.ok()?;
+        loop {
+            let room = self.0.room.notified();
+            // In a full node only who owes nothing is read, and told that the node is busy.
+            let most = if self.full() { 1 } else { OWED_BYTES };
+            if self.0.bytes.load(SeqCst) < most {
+                return Some(Turn { held: self.hold(), _permit: permit });
+            }
+            room.await;
+        }
+    }
+
+    /// Whether there is hardly room for another answer in the whole node.
+    pub(crate) fn full(&self) -> bool {
+        self.0.node.bytes.load(SeqCst).saturating_add(OWED_BYTES) > self.0.node.limit
+    }
+
+    /// Nothing yet, of this connection.
+    pub(crate) fn hold(&self) -> Held {
+        Held { owed: self.clone(), bytes: 0 }
+    }
+}
+
+/// The turn of one message, until its answer is written.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    held: Held,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Counts the bytes of the message.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.held.count(bytes);
+    }
+}
+
+/// Bytes that are counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    owed: Owed,
+    bytes: usize,
+}
+
+impl Held {
+    /// Counts bytes of an answer if there is room for them. Small answers always have room: the call is carried out,
+    /// and who sent a transaction should know.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), CallError> {
+        self.count(bytes);
+        let (connection, node) = (&self.owed.0, &self.owed.0.node);
+        let fits = connection.bytes.load(SeqCst) <= node.share && node.bytes.load(SeqCst) <= node.limit;
+        if fits || self.bytes <= SMALL_ANSWER {
+            return Ok(());
+        }
+        self.release(bytes);
+        Err(refusal())
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.owed.0.bytes.fetch_add(bytes, SeqCst);
+        self.owed.0.node.bytes.fetch_add(bytes, SeqCst);
+        measures::waits(bytes);
+    }
+
+    fn release(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.bytes -= bytes;
+        self.owed.0.bytes.fetch_sub(bytes, SeqCst);
+        self.owed.0.node.bytes.fetch_sub(bytes, SeqCst);
+        self.owed.0.room.notify_one();
+        measures::left(bytes);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release(self.bytes);
+    }
+}
+
+/// What a call is told for which there is no room.
+pub(crate) fn refusal() -> CallError {
+    measures::refused();
+    CallError::Busy("too many answers wait for clients to read them")
+}
+
+/// Keeps what an HTTP answer holds until its bytes are written.
+pub(crate) fn until_written(mut response: HttpResponse) -> HttpResponse {
+    match response.extensions_mut().remove::<Arc<Held>>() {
+        Some(held) => response.map(|body| HttpBody::new(HeldBody { body, held })),
+        None => response,
+    }
+}
+
+struct HeldBody {
+    body: HttpBody,
+    held: Arc<Held>,
+}
+
+impl Body for HeldBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let held = self.held.clone();
+        // The server drops the bytes when it has written them, which is after the end of the body.
+        let hold = |data| Bytes::from_owner(HeldBytes { data, _held: held });
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(hold))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+struct HeldBytes {
+    data: Bytes,
+    _held: Arc<Held>,
+}
+
+impl AsRef<[u8]> for HeldBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn outflow() -> (Outflow, usize) {
+        let config = RpcConfig { max_body: 1_000, max_response: 1 << 20, ..RpcConfig::default() };
+        (Outflow::new(&config), OWED_BYTES + 1_000 + (1 << 20))
+    }
+
+    fn held(owed: &Owed, bytes: usize) -> Held {
+        let mut held = owed.hold();
+        held.add(bytes).unwrap();
+        held
+    }
+
+    #[test]
+    fn a_connection_has_its_share_and_all_together_a_limit() {
+        let (outflow, share) = outflow();
+        let owed: Vec<_> = (0..OWED_SHARES).map(|_| outflow.connection()).collect();
+        let all: Vec<_> = owed.iter().map(|owed| held(owed, share)).collect();
+        assert_eq!(outflow.bytes(), OWED_SHARES * share);
+        let mut more = owed[0].hold();
+        assert!(matches!(more.add(SMALL_ANSWER + 1), Err(CallError::Busy(_))));
+        let other = outflow.connection();
+        assert!(other.full());
+        assert!(matches!(other.hold().add(SMALL_ANSWER + 1), Err(CallError::Busy(_))), "the node is full");
+        other.hold().add(SMALL_ANSWER).unwrap();
+        drop(all);
+        assert_eq!(outflow.bytes(), 0);
+        assert!(matches!(more.add(share + 1), Err(CallError::Busy(_))));
+        more.add(share).unwrap();
+        drop(more);
+        assert!(!other.full());
+        assert_eq!(outflow.bytes(), 0, "what was refused is not counted");
+    }
+
+    #[test]
+    fn small_answers_are_small_all_together() {
+        let (outflow, share) = outflow();
+        let owed = outflow.connection();
+        let _full = held(&owed, share);
+        let mut batch = owed.hold();
+        batch.add(SMALL_ANSWER).unwrap();
+        assert!(batch.add(1).is_err());
+    }
+
+    #[tokio::test]
+    async fn turns_wait_for_calls_and_bytes() {
+        let (outflow, _) = outflow();
+        let owed = outflow.connection();
+        let mut turns = Vec::new();
+        for _ in 0..OWED_CALLS {
+            turns.push(owed.turn().await.unwrap());
+        }
+        assert!(owed.turn().now_or_never().is_none(), "one too many");
+        turns.pop();
+        let mut turn = owed.turn().now_or_never().unwrap().unwrap();
+        turn.count(OWED_BYTES);
+        turns.pop();
+        let next = owed.turn();
+        tokio::pin!(next);
+        assert!(futures::poll!(&mut next).is_pending(), "there is a place and no room");
+        drop(turn);
+        next.await.unwrap();
+        turns.clear();
+        assert_eq!(outflow.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_held_until_its_bytes_are_dropped() {
+        let (outflow, _) = outflow();
+        let mut response = HttpResponse::new(HttpBody::from("answer"));
+        response.extensions_mut().insert(Arc::new(held(&outflow.connection(), 6)));
+        let mut body = until_written(response).into_body();
+        assert_eq!(body.size_hint().exact(), Some(6));
+        let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        drop(body);
+        let data = frame.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((&data[..], outflow.bytes()), (&b"answer"[..], 6));
+        drop(data);
+        assert_eq!(outflow.bytes(), 0);
+    }
+}
