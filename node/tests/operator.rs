@@ -337,7 +337,7 @@ fn a_database_is_described_and_checked() {
     contains(
         &info,
         &[
-            "Head           block ",
+            "Head               block ",
             "commit certificate of view ",
             ": node0\n",
             "1 segment, ",

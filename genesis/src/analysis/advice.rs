@@ -31,7 +31,7 @@ fn least(most: u128, enough: impl Fn(u128) -> bool) -> Option<u128> {
 fn others_need(weights: &Weights, lost: u128) -> u128 {
     let (rest, total) = (weights.total() - lost, weights.total());
     // With twice the total more, others are a quorum whatever is lost.
-    least(2 * total + 1, |more| is_quorum(rest + more, total + more)).unwrap_or(0)
+    least(total + total + 1, |more| is_quorum(rest + more, total + more)).unwrap_or(0)
 }
 
 /// What may weigh at most for the chain to survive its loss.

@@ -391,7 +391,8 @@ mod tests {
     fn signers_are_those_of_a_commit_certificate() {
         let set = set(&[1, 1, 1, 1]);
         let mut bytes = vec![2];
-        bytes.extend_from_slice(&[0; 8 + 8 + 32]);
+        bytes.extend_from_slice(&[0; 8 + 8]);
+        bytes.extend_from_slice(&[9; 32]);
         bytes.extend_from_slice(&[0, 4, 0b1011]);
         bytes.extend_from_slice(&[7; 3 * 64]);
         let signers = Signers::of(&bytes, &set).unwrap();
