@@ -223,7 +223,7 @@ impl Flooder {
             ..Header::default()
         };
         let mut fields = alloy_rlp::encode(&header);
-        fields.extend(alloy_rlp::encode(transactions));
+        fields.extend(alloy_rlp::encode(transactions.to_vec()));
         fields.extend(seal.encoded());
         let mut payload = Vec::with_capacity(fields.len() + 8);
         alloy_rlp::Header { list: true, payload_length: fields.len() }.encode(&mut payload);

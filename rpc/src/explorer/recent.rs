@@ -19,6 +19,10 @@ pub(crate) const COUNTED: usize = 1_000;
 /// Parts of these blocks; in each it is asked whether a validator showed up at all.
 pub(crate) const PARTS: usize = 50;
 
+/// Blocks that a part has at least: enough for a light validator to have its turn to propose, whose votes often come
+/// after a certificate is closed.
+const PART_BLOCKS: usize = 20;
+
 /// The time that the chart of throughput spans, in seconds.
 pub(crate) const CHART_SECONDS: usize = 60;
 
@@ -258,7 +262,7 @@ impl Recent {
     pub(crate) fn participation(&self, set: &ValidatorSet) -> Participation {
         let counted: Vec<&Entry> = self.newest().take(COUNTED).filter(|entry| entry.number > 0).collect();
         let blocks = counted.len();
-        let parts = PARTS.min(blocks);
+        let parts = PARTS.min(blocks.div_ceil(PART_BLOCKS));
         let mut records = vec![Record { parts: vec![false; parts], ..Record::default() }; set.len()];
         for (position, entry) in counted.iter().rev().enumerate() {
             let part = position * parts / blocks;
