@@ -346,7 +346,7 @@ mod tests {
         let all = recent.participation(&set);
         assert_eq!((all.range, all.blocks, all.certificates), (Some((1, 3)), 3, 3));
         let counts: Vec<_> = all.records.iter().map(|it| (it.proposed, it.signed, it.up())).collect();
-        assert_eq!(counts, [(0, 3, 3), (2, 3, 3), (1, 3, 3), (0, 0, 0)]);
+        assert_eq!(counts, [(0, 3, 1), (2, 3, 1), (1, 3, 1), (0, 0, 0)]);
         assert_eq!(all.records[3].last, None);
         assert_eq!(all.records[1].last, Some((3, 4_500)));
         assert_eq!(all.records.iter().map(|it| it.missed).sum::<usize>(), 2);
