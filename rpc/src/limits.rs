@@ -152,6 +152,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the headers of a request, and time that a connection may stay open without one.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Pause after a connection that could not be accepted: while the system has no file descriptors left, each attempt fails
+/// at once.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Connections that are told at a time that there are too many; further ones are just closed.
 pub const MAX_REFUSALS: usize = 32;
 

@@ -34,7 +34,7 @@ use crate::{
     errors::LIMIT_EXCEEDED,
     eth::subscriptions::Outbox,
     http::{HttpLayer, HttpRules, rpc_error_body},
-    limits::{IDLE_TIMEOUT, MAX_REFUSALS, REFUSAL_TIMEOUT, STOP_TIMEOUT},
+    limits::{ACCEPT_PAUSE, IDLE_TIMEOUT, MAX_REFUSALS, REFUSAL_TIMEOUT, STOP_TIMEOUT},
     measures, methods,
     middleware::{GateLayer, Peer, Rules},
     outflow::{Outflow, until_written},
@@ -121,7 +121,8 @@ pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, Rpc
         heavy_per_connection: config.heavy_per_connection(),
     };
     let (tell, listens) = oneshot::channel();
-    let ended = threads::run(acceptor.serve(config.listen, tell), config.evm_timeout).map_err(RpcError::Threads)?;
+    let ended =
+        threads::run("rpc", acceptor.serve(config.listen, tell), config.evm_timeout).map_err(RpcError::Threads)?;
     let gone =
         |_| RpcError::Threads(std::io::Error::other("there is no asynchronous runtime for it; the log says why"));
     let addr = listens.await.map_err(gone)??;
@@ -196,7 +197,7 @@ impl Acceptor {
                 Err(error) => {
                     // Of one connection (reset) or of the system (no file descriptors left).
                     tracing::warn!(target: "assent::rpc", %error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The threads of the server: a runtime of its own, and threads that give way to all others.
+//! The threads of a server for clients: a runtime of its own, and threads that give way to all others.
 //!
 //! What clients ask for can be made to take every processor: traces, searches, batches of thousands of calls, answers of
 //! many megabytes. Limits bound each of them, and this keeps all of them together from delaying blocks. Nothing that
@@ -12,30 +12,30 @@ use tokio::{
     sync::watch,
 };
 
-/// Runs `main` on a runtime of its own until it ends, then gives work that blocks as long as `rest` to end as well. The
-/// sender of what is returned is dropped when all of it has ended.
-pub(crate) fn run<F>(main: F, rest: Duration) -> io::Result<watch::Receiver<()>>
+/// Runs `main` on a runtime of its own, with threads of this name, until it ends, then gives work that blocks as long as
+/// `rest` to end as well. The sender of what is returned is dropped when all of it has ended.
+pub(crate) fn run<F>(name: &'static str, main: F, rest: Duration) -> io::Result<watch::Receiver<()>>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (ends, ended) = watch::channel(());
     let thread = move || {
         give_way();
-        match runtime() {
+        match runtime(name) {
             Ok(runtime) => {
                 runtime.block_on(main);
                 runtime.shutdown_timeout(rest);
             }
-            Err(error) => tracing::error!(target: "assent::rpc", %error, "no asynchronous runtime for JSON-RPC"),
+            Err(error) => tracing::error!(target: "assent::rpc", %error, name, "no asynchronous runtime"),
         }
         drop(ends);
     };
-    std::thread::Builder::new().name("rpc".into()).spawn(thread)?;
+    std::thread::Builder::new().name(name.into()).spawn(thread)?;
     Ok(ended)
 }
 
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread().thread_name("rpc").enable_all().on_thread_start(give_way).build()
+fn runtime(name: &str) -> io::Result<Runtime> {
+    Builder::new_multi_thread().thread_name(name).enable_all().on_thread_start(give_way).build()
 }
 
 /// Puts the calling thread behind all others.
@@ -43,7 +43,7 @@ fn runtime() -> io::Result<Runtime> {
 fn give_way() {
     // Without an identity Linux takes the calling thread; it has a priority of its own. (In POSIX it is the whole process.)
     if let Err(error) = rustix::process::setpriority_process(None, crate::limits::THREAD_NICENESS) {
-        tracing::warn!(target: "assent::rpc", %error, "a thread for JSON-RPC keeps the usual priority");
+        tracing::warn!(target: "assent::rpc", %error, "a thread for clients keeps the usual priority");
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
             ];
             sender.send(names).unwrap();
         };
-        let mut ended = run(main, Duration::ZERO).unwrap();
+        let mut ended = run("rpc", main, Duration::ZERO).unwrap();
         ended.changed().await.unwrap_err();
         assert_eq!(receiver.recv().unwrap(), [Some("rpc".to_owned()), Some("rpc".to_owned())]);
     }
@@ -85,7 +85,7 @@ mod tests {
             let blocking = tokio::task::spawn_blocking(|| getpriority_process(None)).await.unwrap();
             sender.send([here.unwrap(), blocking.unwrap()]).unwrap();
         };
-        let mut ended = run(main, Duration::ZERO).unwrap();
+        let mut ended = run("rpc", main, Duration::ZERO).unwrap();
         ended.changed().await.unwrap_err();
         assert_eq!(receiver.recv().unwrap(), [crate::limits::THREAD_NICENESS; 2]);
         assert_eq!(getpriority_process(None).unwrap(), own);

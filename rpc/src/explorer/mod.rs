@@ -101,6 +101,9 @@ pub enum ExplorerError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The system gives it no threads.
+    #[error("cannot start the threads for the explorer: {0}")]
+    Threads(std::io::Error),
     /// The folder for what people upload cannot be used.
     #[error("the explorer cannot use its folder: {0}")]
     Folder(String),
@@ -213,7 +216,7 @@ where
     }
 }
 
-/// Starts the explorer on the runtime of the caller.
+/// Starts the explorer, on threads of its own.
 ///
 /// # Errors
 /// When it cannot listen where the configuration says.

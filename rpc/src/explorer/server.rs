@@ -1,21 +1,23 @@
 //! The explorer's sockets: how many there may be, how long they may wait, and how they end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    task::{JoinHandle, JoinSet},
+    sync::{Semaphore, oneshot, watch},
+    task::JoinSet,
     time::Duration,
 };
 use tower::Service;
 
 use crate::{
     explorer::{Explorer, ExplorerError, live, router},
-    limits::STOP_TIMEOUT,
+    limits::{ACCEPT_PAUSE, EVM_TIMEOUT, STOP_TIMEOUT, WRITE_TIMEOUT},
+    socket::Socket,
+    threads,
 };
 
 /// Connections at a time. A browser opens up to six, and one more for what is live.
@@ -24,12 +26,15 @@ const CONNECTIONS: usize = 1_024;
 /// Time for the headers of a request, and that a connection may stay open without one.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The running explorer. It goes on when this is dropped.
+/// Bytes of what is read and not yet understood, of one connection: headers.
+const BUFFER: usize = 64 * 1024;
+
+/// The running explorer. It ends when this is dropped.
 #[derive(Debug)]
 pub struct ExplorerServer {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    tasks: [JoinHandle<()>; 2],
+    ended: watch::Receiver<()>,
 }
 
 impl ExplorerServer {
@@ -39,13 +44,14 @@ impl ExplorerServer {
         heads: watch::Sender<u64>,
         stop: watch::Sender<bool>,
     ) -> Result<Self, ExplorerError> {
-        let failed = |source| ExplorerError::Listen { address: listen, source };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let follow = tokio::spawn(live::follow(explorer.clone(), heads, stop.subscribe()));
-        let accept = tokio::spawn(accept(listener, router(explorer), stop.subscribe()));
+        let (tell, listens) = oneshot::channel();
+        let main = run(listen, explorer, heads, stop.subscribe(), tell);
+        // A page may run a transaction again, which takes this long at most.
+        let ended = threads::run("explorer", main, EVM_TIMEOUT).map_err(ExplorerError::Threads)?;
+        let gone = |_| ExplorerError::Threads(io::Error::other("there is no asynchronous runtime; the log says why"));
+        let address = listens.await.map_err(gone)??;
         tracing::info!(target: "assent::explorer", %address, "the explorer listens");
-        Ok(Self { address, stop, tasks: [follow, accept] })
+        Ok(Self { address, stop, ended })
     }
 
     /// Where it listens; of use when the configuration said port 0.
@@ -53,12 +59,34 @@ impl ExplorerServer {
         self.address
     }
 
-    /// Takes no further connections, gives open requests a moment and ends.
-    pub async fn stop(self) {
+    /// Takes no further connections, gives open requests a moment and ends. Nothing of it reads the chain afterwards.
+    pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        for task in self.tasks {
-            // A task only fails by a panic, which has been printed; there is nothing left to stop.
-            let _ = task.await;
+        // Nothing is ever sent: this waits until its threads are gone.
+        let _ = self.ended.changed().await;
+    }
+}
+
+/// Listens, tells where, and serves until it is stopped. The socket belongs to the runtime that this runs on.
+async fn run(
+    listen: SocketAddr,
+    explorer: Arc<Explorer>,
+    heads: watch::Sender<u64>,
+    stop: watch::Receiver<bool>,
+    tell: oneshot::Sender<Result<SocketAddr, ExplorerError>>,
+) {
+    let bound = TcpListener::bind(listen).await;
+    match bound.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+        Ok((address, listener)) => {
+            // Who does not wait any more has no handle, and that ends the server.
+            let _ = tell.send(Ok(address));
+            let follow = tokio::spawn(live::follow(explorer.clone(), heads, stop.clone()));
+            accept(listener, router(explorer), stop).await;
+            // It only fails by a panic, which has been printed; there is nothing left to stop.
+            let _ = follow.await;
+        }
+        Err(source) => {
+            let _ = tell.send(Err(ExplorerError::Listen { address: listen, source }));
         }
     }
 }
@@ -84,7 +112,7 @@ async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver
                 Err(error) => {
                     // Of one connection (reset) or of the system (no file descriptors left).
                     tracing::warn!(target: "assent::explorer", %error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -103,7 +131,8 @@ async fn connection(socket: TcpStream, router: Router, mut stop: watch::Receiver
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(socket), handler);
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(Socket::new(socket, WRITE_TIMEOUT)), handler);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,

@@ -354,3 +354,24 @@ async fn a_taken_port_is_named_with_its_setting() {
     let refused = serve_explorer(config, backend).await.unwrap_err().to_string();
     assert!(refused.starts_with("explorer.listen: cannot listen on 127.0.0.1:"), "{refused}");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn its_threads_are_its_own_and_give_way() {
+    use rustix::process::{Pid, getpriority_process};
+    let node = Node::start().await;
+    let server = explorer(&node).await;
+    let mut niceness = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap();
+        // One that ends meanwhile has no name.
+        let Ok(name) = std::fs::read_to_string(task.path().join("comm")) else { continue };
+        if name.trim() == "explorer" {
+            let id = task.file_name().to_str().unwrap().parse().unwrap();
+            niceness.extend(getpriority_process(Pid::from_raw(id)));
+        }
+    }
+    assert!(!niceness.is_empty());
+    assert!(niceness.iter().all(|nice| *nice == assent_rpc::limits::THREAD_NICENESS), "{niceness:?}");
+    server.stop().await;
+}
