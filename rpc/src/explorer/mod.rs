@@ -10,6 +10,7 @@
 //! | `security` | headers of every answer, which hosts may be named, failures as pages |
 //! | `page`, `format` | frame and pieces of pages; numbers and times as text |
 //! | `recent` | the last blocks in memory, with who proposed and who signed them |
+//! | `room` | what visitors can make the node keep in memory |
 //! | `picture` | certificates, weights and throughput as SVG |
 //! | `live` | tells pages of new blocks |
 //! | `account`, `token`, `contract` | pages of accounts, tokens and contracts |
@@ -33,6 +34,7 @@ mod network;
 pub(crate) mod page;
 mod picture;
 mod recent;
+mod room;
 mod search;
 pub(crate) mod security;
 mod server;
@@ -65,6 +67,7 @@ pub use self::server::ExplorerServer;
 use self::{
     page::{Answer, Failure},
     recent::Recent,
+    room::Room,
 };
 
 /// Pages that are made at a time: each keeps a thread busy for a few milliseconds.
@@ -128,6 +131,7 @@ pub(crate) struct Explorer {
     recent: Mutex<Recent>,
     analysis: OnceLock<Option<Analysis>>,
     reads: Arc<Semaphore>,
+    room: Room,
     viewers: Arc<Semaphore>,
     heads: watch::Receiver<u64>,
     stop: watch::Receiver<bool>,
@@ -157,6 +161,7 @@ impl Explorer {
             recent: Mutex::default(),
             analysis: OnceLock::new(),
             reads: Arc::new(Semaphore::new(READS)),
+            room: Room::default(),
             viewers: Arc::new(Semaphore::new(VIEWERS)),
             heads,
             stop,
@@ -244,7 +249,7 @@ fn router(explorer: Arc<Explorer>) -> Router {
         .route("/search", get(search::page))
         .route("/live", get(live::stream))
         .merge(account::routes())
-        .merge(contract::routes())
+        .merge(contract::routes(&explorer))
         .merge(assets::routes());
     pages
         .fallback(search::no_such_page)

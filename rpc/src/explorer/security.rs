@@ -15,8 +15,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::time::timeout;
 
-use crate::explorer::{Explorer, page::Failure};
+use crate::{
+    explorer::{Explorer, page::Failure},
+    limits::BODY_TIMEOUT,
+};
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -39,11 +43,13 @@ pub(crate) fn policy(connect: Option<&str>) -> HeaderValue {
 pub(super) async fn guard(State(explorer): State<Arc<Explorer>>, request: Request, next: Next) -> Response {
     let mut response = match refusal(&explorer, &request) {
         Some(text) => (StatusCode::FORBIDDEN, text).into_response(),
-        None => next.run(request).await,
+        None if reads(&request) => next.run(request).await,
+        None => timeout(BODY_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| late().into_response()),
     };
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         response = failure.page(&explorer);
     }
+    let mut response = explorer.room.counted(response).await.unwrap_or_else(|| Failure::Busy.page(&explorer));
     let headers = response.headers_mut();
     headers.entry(CONTENT_SECURITY_POLICY).or_insert_with(|| policy(None));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -60,6 +66,16 @@ pub(super) async fn guard(State(explorer): State<Arc<Explorer>>, request: Reques
     response
 }
 
+/// Whether a request has nothing that is to be read.
+fn reads(request: &Request) -> bool {
+    request.method() == Method::GET || request.method() == Method::HEAD
+}
+
+/// What is said of a form that does not arrive.
+fn late() -> Failure {
+    Failure::Bad(format!("expected the whole form within {} seconds", BODY_TIMEOUT.as_secs()))
+}
+
 /// Why a request is refused before it is read.
 fn refusal(explorer: &Explorer, request: &Request) -> Option<&'static str> {
     let host = host(request.uri(), request.headers());
@@ -70,8 +86,7 @@ fn refusal(explorer: &Explorer, request: &Request) -> Option<&'static str> {
         );
     }
     let origin = request.headers().get(ORIGIN);
-    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
-    if !reads && origin.is_some_and(|origin| !same_origin(origin, host.as_deref())) {
+    if !reads(request) && origin.is_some_and(|origin| !same_origin(origin, host.as_deref())) {
         return Some("Forms of other sites may not be sent here.\n");
     }
     None

@@ -355,6 +355,34 @@ async fn a_taken_port_is_named_with_its_setting() {
     assert!(refused.starts_with("explorer.listen: cannot listen on 127.0.0.1:"), "{refused}");
 }
 
+#[tokio::test]
+async fn forms_that_do_not_arrive_keep_others_out_and_no_pages() {
+    let node = Node::start().await;
+    let server = explorer(&node).await;
+    let address = server.address();
+    let form = |bytes: usize| {
+        let path = format!("/address/{}/contract/verify", Address::ZERO);
+        let kind = "application/x-www-form-urlencoded";
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {kind}\r\ncontent-length: {bytes}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let whole = format!("{}output=x", form(8));
+    assert_eq!(send(address, &whole).await.status, 400, "there is no contract");
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(form(1_000_000).as_bytes()).await.unwrap();
+        slow.push(socket);
+    }
+    let refused = async { while send(address, &whole).await.status != 503 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), refused).await.expect("a third one is refused");
+    page(&server, "/blocks").await;
+    drop(slow);
+    let taken = async { while send(address, &whole).await.status != 400 {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), taken).await.expect("places come back");
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn its_threads_are_its_own_and_give_way() {

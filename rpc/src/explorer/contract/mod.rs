@@ -16,6 +16,7 @@ use axum::{
         HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     },
+    middleware,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -26,7 +27,7 @@ use crate::explorer::{
     Explorer, blocking,
     decode::{self, abi::Abi},
     page::{Answer, Failure},
-    security,
+    room, security,
 };
 
 pub(crate) use calls::{Caller, TIME_OF_A_PAGE};
@@ -45,16 +46,17 @@ const MAX_VERIFY_FORM: usize = 12 * 1024 * 1024;
 const SCRIPT: &str = include_str!("contract.js");
 
 /// Pages of contracts.
-pub(crate) fn routes() -> Router<Arc<Explorer>> {
+pub(crate) fn routes(explorer: &Arc<Explorer>) -> Router<Arc<Explorer>> {
     let large = Router::new().route("/address/{address}/contract/verify", post(verify_form));
     let middle = Router::new().route("/address/{address}/contract/abi", post(abi_form));
+    let place = || middleware::from_fn_with_state(explorer.clone(), room::upload);
     Router::new()
         .route("/address/{address}/contract", get(overview))
         .route("/address/{address}/contract/read", post(read_form))
         .route("/address/{address}/contract/encode", post(encode_form))
         .route("/assets/contract.js", get(script))
-        .merge(large.layer(DefaultBodyLimit::max(MAX_VERIFY_FORM)))
-        .merge(middle.layer(DefaultBodyLimit::max(MAX_ABI_FORM)))
+        .merge(large.layer(DefaultBodyLimit::max(MAX_VERIFY_FORM)).route_layer(place()))
+        .merge(middle.layer(DefaultBodyLimit::max(MAX_ABI_FORM)).route_layer(place()))
 }
 
 async fn script() -> impl IntoResponse {
