@@ -14,6 +14,7 @@ use maud::{Markup, html};
 use crate::{
     explorer::{
         Explorer, blocking,
+        decode::text::shown,
         format::{count, grouped},
         page::{self, Answer, Failure, Nav},
         transaction::find_hash,
@@ -29,6 +30,9 @@ const FEW: usize = 50;
 
 /// Calls on the page of their own.
 const MANY: usize = 2_000;
+
+/// Characters of the reason of one call.
+const MAX_REASON: usize = 512;
 
 /// Bytes that a trace may take.
 const TRACE_BYTES: usize = 16 * 1024 * 1024;
@@ -93,8 +97,7 @@ fn table(frame: &CallFrame, most: usize) -> Markup {
 fn row(call: &CallFrame, depth: usize) -> Vec<Markup> {
     let outcome = match (&call.error, &call.revert_reason) {
         (None, _) => page::badge("good", "Success"),
-        (Some(error), None) => html! { (page::badge("bad", "Failed")) " " (error) },
-        (Some(error), Some(reason)) => html! { (page::badge("bad", "Failed")) " " (error) ": " (reason) },
+        (Some(error), reason) => html! { (page::badge("bad", "Failed")) " " (failure(error, reason.as_deref())) },
     };
     vec![
         html! { span.depth aria-hidden="true" { ("│ ".repeat(depth.min(12))) } (page::badge("plain", &call.typ)) },
@@ -108,6 +111,12 @@ fn row(call: &CallFrame, depth: usize) -> Vec<Markup> {
         },
         outcome,
     ]
+}
+
+/// Why a call failed. The reason is the contract's: it may be long, and meant to deceive.
+fn failure(error: &str, reason: Option<&str>) -> String {
+    let error = shown(error, MAX_REASON);
+    reason.map_or_else(|| error.clone(), |reason| format!("{error}: {}", shown(reason, MAX_REASON)))
 }
 
 /// `/tx/{hash}/calls`
@@ -126,7 +135,7 @@ fn show(explorer: &Explorer, text: &str) -> Answer {
     let content = match within(explorer, &hash, EVM_TIMEOUT) {
         Ok(frame) => html! {
             @if let Some(error) = &frame.error {
-                p.what { "It failed: " (error) @if let Some(reason) = &frame.revert_reason { ": " (reason) } }
+                p.what { "It failed: " (failure(error, frame.revert_reason.as_deref())) }
             }
             @if frame.calls.is_empty() { (page::empty("It called no other contract.")) } @else { (table(&frame, MANY)) }
             @if size(&frame) > MANY {
@@ -143,4 +152,17 @@ fn show(explorer: &Explorer, text: &str) -> Answer {
         (page::section("calls", "Internal calls", content))
     };
     Ok(page::page(explorer, Nav::Transactions, "Internal calls", body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_cut_and_do_not_deceive() {
+        assert_eq!(failure("out of gas", None), "out of gas");
+        assert_eq!(failure("execution reverted", Some("no\u{202e}")), "execution reverted: no\\u{202e}");
+        let long = failure("execution reverted", Some(&"x".repeat(100_000)));
+        assert!(long.chars().count() < 2 * MAX_REASON, "{}", long.len());
+    }
 }

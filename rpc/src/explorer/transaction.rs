@@ -27,6 +27,9 @@ const LOGS_PER_PAGE: usize = 50;
 /// Entries of an access list, and authorizations, that are shown.
 const LISTED: usize = 50;
 
+/// Characters of why it failed, which a contract may say.
+const MAX_REASON: usize = 1_024;
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
     /// Which page of its logs.
@@ -115,7 +118,7 @@ fn why(explorer: &Explorer, hash: &B256, found: &FinalReceipt, calls: Option<&Re
     html! {
         section.card.alert #failure aria-labelledby="failure-title" {
             h2 #failure-title { "Why it failed" }
-            p.what { (words) }
+            p.what { (decode::text::shown(&words, MAX_REASON)) }
             @if let Some(Err(NoCalls::Slow)) = calls { p { a href={ "/tx/" (hash) "/calls" } { "Find it out" } } }
             p.muted { "It changed nothing but its sender's nonce, and it paid for the gas that it used." }
         }

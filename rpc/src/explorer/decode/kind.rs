@@ -6,6 +6,8 @@ use alloy_json_abi::Param;
 const MAX_DEPTH: usize = 8;
 /// Words that a value may take where it stands (an array of fixed length takes as many as it has elements).
 const MAX_WORDS: usize = 1_024;
+/// Types that one type may be made of, itself counted: it is gone through again for each value that is read.
+const MAX_PARTS: usize = 256;
 
 /// A type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,10 @@ impl Field {
         if kind.words() > MAX_WORDS {
             return Err(format!("expected types of at most {MAX_WORDS} words, got {ty:?}"));
         }
+        if kind.parts() > MAX_PARTS {
+            let got = super::text::shown(ty, 64);
+            return Err(format!("expected types that are made of at most {MAX_PARTS} others, got {got:?}"));
+        }
         Ok(Self { name: name.to_owned(), text, kind })
     }
 }
@@ -120,20 +126,31 @@ fn wrap(kind: Kind, brackets: &str) -> Option<Kind> {
 impl Kind {
     /// Whether a value stands elsewhere, and only its place where it belongs.
     pub(crate) fn is_dynamic(&self) -> bool {
-        match self {
-            Self::Bytes | Self::Text | Self::List(_) => true,
-            Self::Fixed(element, _) => element.is_dynamic(),
-            Self::Tuple(fields) => fields.iter().any(|field| field.kind.is_dynamic()),
-            _ => false,
-        }
+        self.own_words().is_none()
     }
 
     /// Words that a value takes where it belongs.
     pub(crate) fn words(&self) -> usize {
+        self.own_words().unwrap_or(1)
+    }
+
+    /// Words of a value that stands where it belongs; `None`: it stands elsewhere.
+    fn own_words(&self) -> Option<usize> {
         match self {
-            kind if kind.is_dynamic() => 1,
-            Self::Fixed(element, length) => element.words().saturating_mul(*length),
-            Self::Tuple(fields) => fields.iter().fold(0, |sum, field| field.kind.words().saturating_add(sum)),
+            Self::Bytes | Self::Text | Self::List(_) => None,
+            Self::Fixed(element, length) => Some(element.own_words()?.saturating_mul(*length)),
+            Self::Tuple(fields) => {
+                fields.iter().try_fold(0, |sum: usize, field| Some(field.kind.own_words()?.saturating_add(sum)))
+            }
+            _ => Some(1),
+        }
+    }
+
+    /// How many types it is made of, itself counted.
+    fn parts(&self) -> usize {
+        match self {
+            Self::List(element) | Self::Fixed(element, _) => element.parts().saturating_add(1),
+            Self::Tuple(fields) => fields.iter().fold(1, |sum, field| field.kind.parts().saturating_add(sum)),
             _ => 1,
         }
     }
@@ -173,6 +190,17 @@ mod tests {
     fn static_values_are_measured_in_words() {
         assert_eq!(of("uint8[3][2]").unwrap().words(), 6);
         assert_eq!(of("string[3]").unwrap().words(), 1);
+    }
+
+    #[test]
+    fn types_of_very_many_parts_are_refused() {
+        let tuple = |components: Vec<Param>| Param { ty: "tuple".into(), components, ..Param::default() };
+        // A word each where they belong, so that words do not bound them.
+        let bytes = Param { ty: "bytes".into(), ..Param::default() };
+        let some = |parts: usize| tuple(vec![bytes.clone(); parts]);
+        assert!(Field::of(&tuple(vec![some(50), some(50)])).is_ok());
+        let error = Field::of(&tuple(vec![some(60); 5])).unwrap_err();
+        assert!(error.contains("made of at most 256 others"), "{error}");
     }
 
     #[test]

@@ -23,6 +23,9 @@ use known::KNOWN;
 
 /// Characters of a reason that is shown.
 const MAX_REASON: usize = 512;
+/// Characters of a name with its types, and of a type: an ABI that somebody uploaded may have very long ones.
+const MAX_SIGNATURE: usize = 512;
+const MAX_TYPE: usize = 256;
 
 /// A call or a log, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,16 +89,19 @@ fn values(fields: &[Field], data: &[u8]) -> Option<Vec<String>> {
 }
 
 fn arguments(fields: &[Field], values: Vec<String>) -> Vec<Argument> {
-    let argument =
-        |(field, value): (&Field, String)| Argument { name: field.name.clone(), kind: field.text.clone(), value };
-    fields.iter().zip(values).map(argument).collect()
+    fields.iter().zip(values).map(|(field, value)| argument(field, value)).collect()
+}
+
+fn argument(field: &Field, value: String) -> Argument {
+    Argument { name: field.name.clone(), kind: text::shown(&field.text, MAX_TYPE), value }
 }
 
 fn call_by(abi: &Abi, input: &[u8]) -> Option<Call> {
     let (selector, data) = split(input)?;
     let method: &Method = abi.methods.get(&selector)?;
     let values = values(&method.inputs, data)?;
-    Some(Call { signature: method.signature.clone(), arguments: arguments(&method.inputs, values) })
+    let signature = text::shown(&method.signature, MAX_SIGNATURE);
+    Some(Call { signature, arguments: arguments(&method.inputs, values) })
 }
 
 /// What a call returned, by the method that was called.
@@ -112,9 +118,9 @@ fn log_by(abi: &Abi, topics: &[B256], data: &[u8]) -> Option<Call> {
     let mut arguments = Vec::with_capacity(event.inputs.len());
     for (field, indexed) in &event.inputs {
         let value = if *indexed { indexed_value(field, topics.next()?)? } else { plain.next()? };
-        arguments.push(Argument { name: field.name.clone(), kind: field.text.clone(), value });
+        arguments.push(argument(field, value));
     }
-    Some(Call { signature: event.signature.clone(), arguments })
+    Some(Call { signature: text::shown(&event.signature, MAX_SIGNATURE), arguments })
 }
 
 /// A value in a topic. Of what does not fit into a word only the hash is there.
@@ -173,6 +179,19 @@ mod tests {
         assert_eq!(call_by(&KNOWN, &[1, 2, 3]), None);
         assert_eq!(call_by(&KNOWN, &[1, 2, 3, 4]), None);
         assert_eq!(selector_text(&[1, 2, 3, 4, 5]).as_deref(), Some("0x01020304"));
+    }
+
+    #[test]
+    fn long_signatures_are_cut() {
+        let parts: Vec<_> = (0..60).map(|_| json!({"name": "", "type": "uint256"})).collect();
+        let pair = json!({"name": "all", "type": "tuple", "components": parts});
+        let abi = json!([{"type": "function", "name": "f", "inputs": [pair, pair]}]);
+        let (abi, _) = Abi::of_value(&abi).unwrap();
+        let method = abi.methods.values().next().unwrap();
+        let input = [method.selector().as_slice(), &vec![0; 120 * 32]].concat();
+        let call = call_by(&abi, &input).unwrap();
+        assert_eq!(call.signature.chars().count(), MAX_SIGNATURE + 1);
+        assert_eq!((call.name(), call.arguments[0].kind.chars().count()), ("f", MAX_TYPE + 1));
     }
 
     #[test]
