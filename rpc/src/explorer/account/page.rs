@@ -89,10 +89,10 @@ fn of_code(
     }
     let here = format!("/address/{address}/contract");
     rows.push(("Code", html! { a href=(here) { (count(code.len(), "byte")) } }));
-    if let Some(known) = explorer.contracts.get(address) {
+    if let Some(known) = explorer.contracts.get(address).map(|known| known.of_code(code)) {
         let text = match known.proof {
-            Proof::Full => badge("good", "Full match"),
-            Proof::Code => badge("good", "Match but metadata"),
+            Proof::Full if known.abi_proven => badge("good", "Full match"),
+            Proof::Full | Proof::Code => badge("wait", "Code compared, names as uploaded"),
             Proof::Said => badge("wait", "ABI, not compared"),
         };
         rows.push(("Sources", html! { (text) @if let Some(name) = &known.name { " " (shown(name, 128)) } }));

@@ -8,7 +8,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, U64};
+use alloy_primitives::{Address, U64, keccak256};
 use axum::{
     Form, Json, Router,
     extract::{DefaultBodyLimit, Path, State, rejection::FormRejection},
@@ -121,15 +121,17 @@ async fn abi_form(State(explorer): State<Arc<Explorer>>, Path(address): Path<Str
     let (address, sent) = (parse_address(&address)?, fields(form)?);
     blocking(explorer, move |explorer| {
         let code = deployed_code(explorer, &address)?;
-        let abi = code.and_then(|_| Abi::read(field(&sent, "abi").unwrap_or_default()));
+        let abi = code.and_then(|code| Ok((code, Abi::read(field(&sent, "abi").unwrap_or_default())?)));
         match abi {
             Err(text) => refused(explorer, &address, text),
-            Ok((abi, json)) => {
+            Ok((code, (abi, json))) => {
                 let contract = Contract {
                     proof: Proof::Said,
                     name: None,
                     compiler: None,
+                    code: keccak256(&code),
                     abi,
+                    abi_proven: false,
                     json,
                     sources: Default::default(),
                     sources_proven: false,

@@ -33,7 +33,7 @@ pub(super) struct Shown<'a> {
 /// See the module.
 pub(super) fn contract(explorer: &Explorer, address: &Address, what: Shown<'_>) -> Result<Response, Failure> {
     let code = explorer.chain.latest_state().code(address)?;
-    let known = explorer.contracts.get(address);
+    let known = explorer.contracts.get(address).map(|known| known.of_code(&code));
     let body = html! {
         (heading("Contract", html! { (page::short(&address.to_string())) }, address_full(address)))
         (tabs(address, "contract", !code.is_empty()))
@@ -68,10 +68,12 @@ pub(super) fn contract(explorer: &Explorer, address: &Address, what: Shown<'_>) 
 
 /// What is known, and how well.
 fn about(contract: &Contract) -> Markup {
+    // The right code alone is worth little: everybody can copy it from the chain.
+    let kind = if contract.abi_proven { "good" } else { "wait" };
     let proof = match contract.proof {
-        Proof::Full => html! { (badge("good", "Full match")) " the uploaded code is the deployed one, byte by byte" },
+        Proof::Full => html! { (badge(kind, "Full match")) " the uploaded code is the deployed one, byte by byte" },
         Proof::Code => html! {
-            (badge("good", "Match but metadata"))
+            (badge(kind, "Match but metadata"))
             " the uploaded code is the deployed one but for the hash of its metadata: names and comments in the sources \
              may be others"
         },
@@ -80,6 +82,18 @@ fn about(contract: &Contract) -> Markup {
         }
     };
     let mut rows = vec![("Match", proof)];
+    if contract.proof > Proof::Said {
+        let text = match contract.abi_proven {
+            true => {
+                html! { (badge("good", "Proven")) " the hash of the metadata that has it stands in the deployed code" }
+            }
+            false => html! {
+                (badge("wait", "As uploaded"))
+                " whoever copies the code from the chain can upload it with another ABI: nothing proves that its names are right"
+            },
+        };
+        rows.push(("ABI", text));
+    }
     if let Some(name) = &contract.name {
         rows.push(("Name", html! { (shown(name, 256)) }));
     }
@@ -263,13 +277,18 @@ mod tests {
         ]);
         let (abi, json) = Abi::of_value(&abi).unwrap();
         let sources = [("<img src=x>.sol".to_string(), "contract \u{202e}A {\n\t<b>\n}".to_string())].into();
-        Contract { proof, name: Some("<b>A</b>".into()), compiler: None, abi, json, sources, sources_proven: false }
+        let (name, compiler, code) = (Some("<b>A</b>".into()), None, keccak256([1_u8]));
+        Contract { proof, name, compiler, code, abi, abi_proven: false, json, sources, sources_proven: false }
     }
 
     #[test]
     fn it_is_said_how_well_something_is_known() {
         assert!(about(&known(Proof::Full)).into_string().contains("Full match"));
         assert!(about(&known(Proof::Code)).into_string().contains("Match but metadata"));
+        let copied = about(&known(Proof::Full)).into_string();
+        assert!(copied.contains("As uploaded") && !copied.contains("badge good"), "{copied}");
+        let proven = about(&Contract { abi_proven: true, ..known(Proof::Full) }).into_string();
+        assert!(proven.contains("Proven") && proven.contains("badge good"), "{proven}");
         let said = about(&known(Proof::Said)).into_string();
         assert!(said.contains("Not compared") && said.contains("&lt;b&gt;A&lt;/b&gt;"), "{said}");
     }

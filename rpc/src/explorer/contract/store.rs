@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +25,8 @@ const MAX_CONTRACTS: usize = 10_000;
 const MAX_TOTAL: u64 = 512 * 1024 * 1024;
 /// Contracts that are in memory.
 const MAX_CACHED: usize = 128;
+/// Bytes of their files; in memory an ABI takes about ten times that.
+const MAX_CACHED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How much of what is said about a contract is known to be true; what comes later is worth more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,6 +49,10 @@ struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compiler: Option<String>,
     #[serde(default)]
+    code: B256,
+    #[serde(default)]
+    abi_proven: bool,
+    #[serde(default)]
     sources_proven: bool,
     abi: Value,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -61,12 +67,32 @@ pub(crate) struct Contract {
     pub(crate) name: Option<String>,
     /// The version of its compiler.
     pub(crate) compiler: Option<String>,
+    /// The hash of the code that it had.
+    pub(crate) code: B256,
     pub(crate) abi: Abi,
-    /// The ABI as it is stored.
+    /// Whether the hash of the ABI stands in the deployed code. Anybody can upload the right code with another ABI.
+    pub(crate) abi_proven: bool,
+    /// The ABI as it is to be stored; null once it is.
     pub(crate) json: Value,
     pub(crate) sources: BTreeMap<String, String>,
     /// Whether the hashes of the sources stand in the deployed code.
     pub(crate) sources_proven: bool,
+}
+
+impl Contract {
+    /// How much of it is known to be true.
+    fn rank(&self) -> (Proof, bool, bool) {
+        (self.proof, self.abi_proven, self.sources_proven)
+    }
+
+    /// The same for the code that is there now. Where it is another one (an account delegates elsewhere, the chain began
+    /// anew), nothing is known to be true.
+    pub(crate) fn of_code(self: Arc<Self>, code: &[u8]) -> Arc<Self> {
+        if self.rank() == (Proof::Said, false, false) || self.code == keccak256(code) {
+            return self;
+        }
+        Arc::new(Self { proof: Proof::Said, abi_proven: false, sources_proven: false, ..Self::clone(&self) })
+    }
 }
 
 /// Something could not be kept.
@@ -146,27 +172,38 @@ impl Store {
         match read(&path) {
             Ok(contract) => {
                 let contract = Arc::new(contract);
-                self.inner().remember(*address, contract.clone());
+                let mut inner = self.inner();
+                // What was put meanwhile is newer than the file that was read.
+                if let Some(newer) = inner.cached.get(address) {
+                    return Some(newer.clone());
+                }
+                inner.remember(*address, contract.clone());
                 Some(contract)
             }
             Err(reason) => {
                 tracing::warn!(target: "assent::explorer", path = %path.display(), reason,
                     "what was uploaded about a contract cannot be read");
-                self.inner().broken.insert(*address);
+                let mut inner = self.inner();
+                if let Some(newer) = inner.cached.get(address) {
+                    return Some(newer.clone());
+                }
+                inner.broken.insert(*address);
                 None
             }
         }
     }
 
     /// Keeps what is known of a contract, in place of what was.
-    pub(crate) fn put(&self, address: &Address, contract: Contract) -> Result<(), StoreError> {
+    pub(crate) fn put(&self, address: &Address, mut contract: Contract) -> Result<(), StoreError> {
         let folder = self.folder.as_ref().ok_or(StoreError::NoFolder)?;
         let stored = Stored {
             proof: contract.proof,
             name: contract.name.clone(),
             compiler: contract.compiler.clone(),
+            code: contract.code,
+            abi_proven: contract.abi_proven,
             sources_proven: contract.sources_proven,
-            abi: contract.json.clone(),
+            abi: std::mem::take(&mut contract.json),
             sources: contract.sources.clone(),
         };
         let path = file(folder, address);
@@ -176,7 +213,8 @@ impl Store {
             return Err(StoreError::TooLarge(bytes.len()));
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.get(address).is_some_and(|known| known.proof > contract.proof) {
+        let known = self.get(address).filter(|known| known.code == contract.code);
+        if known.is_some_and(|known| known.rank() > contract.rank()) {
             return Err(StoreError::ProvenAlready);
         }
         {
@@ -202,10 +240,15 @@ impl Store {
 
 impl Inner {
     fn remember(&mut self, address: Address, contract: Arc<Contract>) {
-        if self.cached.len() >= MAX_CACHED && !self.cached.contains_key(&address) {
-            self.cached.pop_first();
-        }
         self.cached.insert(address, contract);
+        while self.cached.len() > MAX_CACHED || self.cached_bytes() > MAX_CACHED_BYTES {
+            let Some(other) = self.cached.keys().find(|other| **other != address).copied() else { return };
+            self.cached.remove(&other);
+        }
+    }
+
+    fn cached_bytes(&self) -> u64 {
+        self.cached.keys().filter_map(|address| self.sizes.get(address)).sum()
     }
 }
 
@@ -235,9 +278,9 @@ fn read(path: &Path) -> Result<Contract, String> {
     }
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let (abi, json) = Abi::of_value(&stored.abi)?;
-    let Stored { proof, name, compiler, sources_proven, sources, .. } = stored;
-    Ok(Contract { proof, name, compiler, abi, json, sources, sources_proven })
+    let (abi, _) = Abi::of_value(&stored.abi)?;
+    let Stored { proof, name, compiler, code, abi_proven, sources_proven, sources, .. } = stored;
+    Ok(Contract { proof, name, compiler, code, abi, abi_proven, json: Value::Null, sources, sources_proven })
 }
 
 /// Writes a new file, which takes the old one's place when it is on disk.
@@ -262,7 +305,8 @@ mod tests {
         let abi = json!([{"type": "function", "name": function, "inputs": []}]);
         let (abi, json) = Abi::of_value(&abi).unwrap();
         let sources = [("a.sol".to_string(), "contract A {}".to_string())].into();
-        Contract { proof, name: Some("A".into()), compiler: None, abi, json, sources, sources_proven: false }
+        let (name, compiler, code) = (Some("A".into()), None, keccak256([1_u8]));
+        Contract { proof, name, compiler, code, abi, abi_proven: false, json, sources, sources_proven: false }
     }
 
     fn function(store: &Store, address: &Address) -> Option<String> {
@@ -300,6 +344,50 @@ mod tests {
             assert!(matches!(store.put(&address, contract(proof, "e")), Err(StoreError::ProvenAlready)));
         }
         assert_eq!(function(&store, &address).as_deref(), Some("d"));
+    }
+
+    #[test]
+    fn whoever_copies_the_code_replaces_no_abi_that_is_proven() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path())).unwrap();
+        let address = Address::repeat_byte(1);
+        store.put(&address, contract(Proof::Full, "copied")).unwrap();
+        let proven = Contract { abi_proven: true, sources_proven: true, ..contract(Proof::Full, "proven") };
+        store.put(&address, proven.clone()).unwrap();
+        let refused = store.put(&address, contract(Proof::Full, "copied"));
+        assert!(matches!(refused, Err(StoreError::ProvenAlready)));
+        let store = Store::open(Some(folder.path())).unwrap();
+        let found = store.get(&address).unwrap();
+        assert_eq!((found.abi_proven, function(&store, &address).as_deref()), (true, Some("proven")));
+        assert_eq!((found.json.is_null(), found.code), (true, proven.code));
+    }
+
+    #[test]
+    fn what_was_proven_of_other_code_is_merely_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path())).unwrap();
+        let address = Address::repeat_byte(1);
+        store.put(&address, Contract { abi_proven: true, ..contract(Proof::Full, "f") }).unwrap();
+        let found = store.get(&address).unwrap();
+        assert_eq!(found.clone().of_code(&[1]).rank(), (Proof::Full, true, false));
+        assert_eq!(found.of_code(&[2]).rank(), (Proof::Said, false, false));
+        // And an ABI for the other code takes its place.
+        store.put(&address, Contract { code: keccak256([2_u8]), ..contract(Proof::Said, "g") }).unwrap();
+        assert_eq!(function(&store, &address).as_deref(), Some("g"));
+    }
+
+    #[test]
+    fn large_files_leave_memory_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path())).unwrap();
+        for number in 0..4 {
+            let mut large = contract(Proof::Said, "f");
+            large.sources.insert("b.sol".into(), "x".repeat(MAX_FILE - 1_024));
+            store.put(&Address::repeat_byte(number), large).unwrap();
+        }
+        assert!(store.inner().cached_bytes() <= MAX_CACHED_BYTES);
+        assert_eq!(store.inner().cached.len(), 2);
+        assert!(store.get(&Address::repeat_byte(0)).is_some());
     }
 
     #[test]

@@ -23,6 +23,12 @@ const MAX_NAME: usize = 256;
 const MAX_HASHED: usize = 256 * 1024;
 /// What stands before an IPFS hash in the metadata behind a contract's code.
 const IPFS: &[u8] = b"\x64ipfs\x58\x22";
+/// Objects, lists and their entries in one text of JSON: read, each takes hundreds of bytes.
+const MAX_ENTRIES: usize = 300_000;
+/// What the compiler writes before a place for 20 bytes, the address of a library.
+const PUSH20: u8 = 0x73;
+/// The same of 32 bytes, an immutable.
+const PUSH32: u8 = 0x7f;
 /// An IPFS hash: SHA-256 and its length, then the hash.
 const IPFS_HASH: usize = 34;
 
@@ -84,7 +90,27 @@ pub(crate) fn verify(
 }
 
 fn json(what: &str, text: &str) -> Result<Value, String> {
+    if entries(text) > MAX_ENTRIES {
+        return Err(format!(
+            "expected at most {MAX_ENTRIES} entries in the JSON of {what}: select abi, metadata and evm.deployedBytecode alone"
+        ));
+    }
     serde_json::from_str(text).map_err(|error| format!("expected {what} in JSON: {error}"))
+}
+
+/// How many objects, lists and entries a text of JSON has at most.
+fn entries(text: &str) -> usize {
+    let (mut count, mut within, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = within,
+            b'"' => within = !within,
+            b'{' | b'[' | b',' if !within => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// A contract of the output.
@@ -112,21 +138,29 @@ impl<'a> Candidate<'a> {
         if digits.is_empty() {
             return Ok(None);
         }
-        let mut open = ranges(bytecode.get("immutableReferences"));
+        let immutables = ranges(bytecode.get("immutableReferences"));
         let libraries = bytecode.get("linkReferences").and_then(Value::as_object);
         let libraries: Vec<_> =
             libraries.into_iter().flat_map(|files| files.values().flat_map(|file| ranges(Some(file)))).collect();
         let mut digits = digits.as_bytes().to_vec();
         // The places of libraries hold no digits but their names.
-        for place in &libraries {
+        for place in libraries.iter().filter(|place| place.len() == 20) {
             if let Some(name) = digits.get_mut(place.start.saturating_mul(2)..place.end.saturating_mul(2)) {
                 name.fill(b'0');
             }
         }
         let code = hex::decode(&digits)
             .map_err(|_| format!("expected hex digits in the deployedBytecode of {}", shown(name, MAX_NAME)))?;
-        open.extend(libraries);
-        if code.starts_with(&[0x73]) && code.get(1..21).is_some_and(|own| own.iter().all(|byte| *byte == 0)) {
+        // Whatever else is said to be filled in is compared.
+        let is_place = |place: &Range<usize>, push: u8, length: usize| {
+            let before = || place.start.checked_sub(1).and_then(|before| code.get(before));
+            let zeros = || code.get(place.clone()).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0));
+            place.len() == length && before() == Some(&push) && zeros()
+        };
+        let immutables = immutables.into_iter().filter(|place| is_place(place, PUSH32, 32));
+        let libraries = libraries.into_iter().filter(|place| is_place(place, PUSH20, 20));
+        let mut open: Vec<_> = immutables.chain(libraries).collect();
+        if code.starts_with(&[PUSH20]) && code.get(1..21).is_some_and(|own| own.iter().all(|byte| *byte == 0)) {
             // A library begins with its own address, which its deployment puts there.
             open.push(1..21);
         }
@@ -167,13 +201,11 @@ impl<'a> Candidate<'a> {
     fn contract(&self, deployed: &[u8], proof: Proof, input: Option<&Value>) -> Result<Contract, String> {
         let metadata = self.contract.get("metadata").and_then(Value::as_str);
         let proven = metadata.filter(|metadata| proof == Proof::Full && is_metadata_of(metadata, deployed));
-        let metadata: Value = metadata.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let abi = match proven {
-            Some(_) => metadata.pointer("/output/abi"),
-            None => self.contract.get("abi"),
-        };
-        let abi =
-            abi.or_else(|| self.contract.get("abi")).ok_or("expected the contract's abi in the compiler's output")?;
+        let metadata = metadata.and_then(|text| json("the metadata", text).ok()).unwrap_or_default();
+        let proven_abi = proven.and_then(|_| metadata.pointer("/output/abi"));
+        let abi = proven_abi.or_else(|| self.contract.get("abi"));
+        let abi_proven = proven_abi.is_some();
+        let abi = abi.ok_or("expected the contract's abi in the compiler's output")?;
         let (abi, json) = Abi::of_value(abi)?;
         let sources = sources(input);
         let hashes = metadata.get("sources").and_then(Value::as_object);
@@ -183,8 +215,16 @@ impl<'a> Candidate<'a> {
         };
         let sources_proven = proven.is_some() && !sources.is_empty() && sources.iter().all(is_proven);
         let compiler = metadata.pointer("/compiler/version").and_then(Value::as_str).map(|text| shown(text, 64));
-        Ok(Contract { proof, name: Some(self.title()), compiler, abi, json, sources, sources_proven })
+        let proven_name = proven.and_then(|_| target(&metadata));
+        let (name, code) = (Some(proven_name.unwrap_or_else(|| self.title())), keccak256(deployed));
+        Ok(Contract { proof, name, compiler, code, abi, abi_proven, json, sources, sources_proven })
     }
+}
+
+/// The contract that metadata is about.
+fn target(metadata: &Value) -> Option<String> {
+    let (file, name) = metadata.pointer("/settings/compilationTarget")?.as_object()?.iter().next()?;
+    Some(shown(&format!("{file}:{}", name.as_str()?), MAX_NAME))
 }
 
 /// The places in an object of lists of `{start, length}`.

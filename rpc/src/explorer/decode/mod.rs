@@ -1,5 +1,5 @@
-//! What calls, logs and reverts say: by the ABI that somebody uploaded for the contract, otherwise by what is known of
-//! common standards.
+//! What calls, logs and reverts say: by the contract's own ABI where it is proven, by what is known of common standards,
+//! and then by an ABI that somebody uploaded. So nobody can give the parts of a usual transfer other names.
 //!
 //! All of it is text of strangers, made fit to be shown by [`text`]; whoever puts it into markup escapes it.
 
@@ -74,9 +74,13 @@ pub(crate) fn revert(explorer: &Explorer, to: Option<&Address>, output: &[u8]) -
     abis.into_iter().find_map(|abi| revert_by(abi, output))
 }
 
-/// The ABIs to ask, the contract's own first.
+/// The ABIs to ask, in this order.
 fn abis(contract: Option<&Arc<Contract>>) -> Vec<&Abi> {
-    contract.map(|contract| &contract.abi).into_iter().chain([&*KNOWN]).collect()
+    match contract {
+        Some(contract) if contract.abi_proven => vec![&contract.abi, &*KNOWN],
+        Some(contract) => vec![&*KNOWN, &contract.abi],
+        None => vec![&*KNOWN],
+    }
 }
 
 fn split(data: &[u8]) -> Option<(Selector, &[u8])> {
@@ -182,13 +186,43 @@ mod tests {
     }
 
     #[test]
+    fn an_abi_that_is_not_proven_renames_no_part_of_what_is_known() {
+        let part = |name: &str, indexed: bool| json!({"name": name, "type": if name == "n" { "uint256" } else { "address" }, "indexed": indexed});
+        let list = json!([
+            {"type": "event", "name": "Transfer", "inputs": [part("to", true), part("from", true), part("n", false)]},
+            {"type": "function", "name": "own", "inputs": []},
+        ]);
+        let (abi, json) = Abi::of_value(&list).unwrap();
+        let said = Contract {
+            proof: crate::explorer::contract::Proof::Full,
+            name: None,
+            compiler: None,
+            code: B256::ZERO,
+            abi,
+            abi_proven: false,
+            json,
+            sources: Default::default(),
+            sources_proven: false,
+        };
+        let proven = Contract { abi_proven: true, ..said.clone() };
+        let topics = [keccak256("Transfer(address,address,uint256)"), B256::with_last_byte(1), B256::with_last_byte(2)];
+        for (contract, name) in [(said, "from"), (proven, "to")] {
+            let contract = Arc::new(contract);
+            let log = abis(Some(&contract)).into_iter().find_map(|abi| log_by(abi, &topics, &words(&[9])));
+            assert_eq!(log.unwrap().arguments[0].name, name);
+            let call = abis(Some(&contract)).into_iter().find_map(|abi| call_by(abi, &selected("own()", Vec::new())));
+            assert_eq!(call.unwrap().name(), "own");
+        }
+    }
+
+    #[test]
     fn long_signatures_are_cut() {
         let parts: Vec<_> = (0..60).map(|_| json!({"name": "", "type": "uint256"})).collect();
         let pair = json!({"name": "all", "type": "tuple", "components": parts});
         let abi = json!([{"type": "function", "name": "f", "inputs": [pair, pair]}]);
         let (abi, _) = Abi::of_value(&abi).unwrap();
         let method = abi.methods.values().next().unwrap();
-        let input = [method.selector().as_slice(), &vec![0; 120 * 32]].concat();
+        let input = [method.selector().as_slice(), &[0; 120 * 32]].concat();
         let call = call_by(&abi, &input).unwrap();
         assert_eq!(call.signature.chars().count(), MAX_SIGNATURE + 1);
         assert_eq!((call.name(), call.arguments[0].kind.chars().count()), ("f", MAX_TYPE + 1));

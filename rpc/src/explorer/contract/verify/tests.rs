@@ -50,7 +50,7 @@ fn the_same_code_is_a_full_match() {
     };
     assert_eq!((contract.proof, contract.name.as_deref()), (Proof::Full, Some("a.sol:A")));
     assert!(contract.abi.methods.values().any(|method| method.item.name == "f"));
-    assert!(!contract.sources_proven);
+    assert!(!contract.sources_proven && !contract.abi_proven);
     let wrapped = json!({"input": {"sources": {"a.sol": {"content": "contract A {}"}}}, "output": output});
     let Verdict::Matches(contract) = verify(&deployed, None, &wrapped.to_string(), Some("A")).unwrap() else {
         panic!("differs")
@@ -81,21 +81,52 @@ fn other_code_differs_and_it_is_said_where() {
 
 #[test]
 fn what_deployment_fills_in_is_left_out() {
-    let mut deployed = CODE.to_vec();
-    deployed[4..8].fill(0xee);
-    let immutables = json!({"immutableReferences": {"17": [{"start": 4, "length": 4}]}});
-    assert_eq!(proof(&deployed, &output(CODE, immutables)), Ok(Proof::Full));
+    let place = CODE.len() + 1;
+    let compiled = [CODE, &[PUSH32], &[0; 32], CODE].concat();
+    let mut deployed = compiled.clone();
+    deployed[place..place + 32].fill(0xee);
+    let immutables = json!({"immutableReferences": {"17": [{"start": place, "length": 32}]}});
+    assert_eq!(proof(&deployed, &output(&compiled, immutables)), Ok(Proof::Full));
     // A library's place holds a name in the compiler's output.
-    let mut linked = [CODE, &[0; 20], CODE].concat();
-    let mut compiled = output(&linked, json!({"linkReferences": {"l.sol": {"L": [{"start": 16, "length": 20}]}}}));
+    let mut linked = [CODE, &[PUSH20], &[0; 20], CODE].concat();
+    let libraries = json!({"linkReferences": {"l.sol": {"L": [{"start": place, "length": 20}]}}});
+    let mut compiled = output(&linked, libraries);
     let name = format!("__${}$__", "ab".repeat(17));
     let object = hex::encode(&linked).replace(&"00".repeat(20), &name);
     compiled["contracts"]["a.sol"]["A"]["evm"]["deployedBytecode"]["object"] = json!(object);
-    linked[16..36].fill(0x77);
+    linked[place..place + 20].fill(0x77);
     assert_eq!(proof(&linked, &compiled), Ok(Proof::Full));
     // A library begins with its own address.
     let library = |own: u8| [&[0x73][..], &[own; 20], &[0x30, 0x14], CODE].concat();
     assert_eq!(proof(&library(0x55), &output(&library(0), json!({}))), Ok(Proof::Full));
+}
+
+#[test]
+fn what_is_only_said_to_be_filled_in_is_compared() {
+    let all = |code: &[u8]| json!([{"start": 0, "length": code.len()}]);
+    let zeros = [0; 40];
+    let deployed = [0xfe; 40];
+    for places in [
+        json!({"immutableReferences": {"1": all(&zeros)}}),
+        json!({"linkReferences": {"l": {"L": all(&zeros)}}}),
+        json!({"immutableReferences": {"1": [{"start": 4, "length": 32}]}}),
+        json!({"linkReferences": {"l": {"L": [{"start": 4, "length": 20}]}}}),
+    ] {
+        assert!(proof(&deployed, &output(&zeros, places)).is_err());
+    }
+    // Behind the right instruction, but not left open by the compiler.
+    let compiled = [&[PUSH32][..], &[1; 32]].concat();
+    let other = [&[PUSH32][..], &[2; 32]].concat();
+    let places = json!({"immutableReferences": {"1": [{"start": 1, "length": 32}]}});
+    assert!(proof(&other, &output(&compiled, places)).is_err());
+}
+
+#[test]
+fn json_of_very_many_entries_is_refused_before_it_is_read() {
+    assert_eq!(entries(r#"{"a{,[": [1, "\",{", {}], "b": "\\"}"#), 6);
+    let text = format!("[{}0]", "{\"\":0},".repeat(MAX_ENTRIES / 2));
+    let error = verify(CODE, None, &text, None).unwrap_err();
+    assert!(error.contains("at most 300000 entries"), "{error}");
 }
 
 #[test]
@@ -119,6 +150,7 @@ fn sources_are_proven_by_the_hashes_in_the_code() {
     let metadata = json!({
         "compiler": {"version": "0.8.28"},
         "output": {"abi": abi()},
+        "settings": {"compilationTarget": {"a.sol": "Proven"}},
         "sources": {"a.sol": {"keccak256": keccak256(source)}},
     })
     .to_string();
@@ -133,7 +165,8 @@ fn sources_are_proven_by_the_hashes_in_the_code() {
         }
     };
     let contract = check(source);
-    assert!(contract.sources_proven);
+    assert!(contract.sources_proven && contract.abi_proven);
+    assert_eq!((contract.name.as_deref(), contract.code), (Some("a.sol:Proven"), keccak256(&deployed)));
     assert_eq!(contract.compiler.as_deref(), Some("0.8.28"));
     assert!(!check("contract A {}").sources_proven, "other sources");
 }
