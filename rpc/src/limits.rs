@@ -17,6 +17,9 @@ pub const MAX_BATCH: u32 = 1_000;
 /// Connections at a time, HTTP and WebSocket together. Each holds a socket and its buffers.
 pub const MAX_CONNECTIONS: u32 = 1_000;
 
+/// Connections to the explorer at a time. A browser opens up to six, and one more for what is live.
+pub const EXPLORER_CONNECTIONS: u32 = 1_024;
+
 /// Subscriptions of one WebSocket connection: a wallet has a handful.
 pub const MAX_SUBSCRIPTIONS: u32 = 64;
 

@@ -9,6 +9,7 @@ mod folder;
 mod genesis;
 mod init;
 mod keys;
+mod open_files;
 mod query;
 mod simulate;
 mod stake;

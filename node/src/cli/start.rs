@@ -3,12 +3,13 @@
 use std::{path::PathBuf, process};
 
 use anyhow::{Context, Result, bail};
+use assent_rpc::limits::EXPLORER_CONNECTIONS;
 use clap::Args;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{UsageError, runtime};
+use super::{UsageError, open_files, runtime};
 use crate::{
     config::{self, Flags, LogFormat, NodeConfig},
     crash_point,
@@ -102,10 +103,18 @@ pub(super) fn run(args: StartArgs) -> Result<()> {
              Restart without this flag once blocks are made again"
         );
     }
+    open_files::allow(clients(&config));
     runtime()?.block_on(async {
         let stop = stop_signal()?;
         node::run(config, stop).await
     })
+}
+
+/// Connections that clients may open.
+fn clients(config: &NodeConfig) -> u64 {
+    let rpc = if config.rpc.enabled { u64::from(config.rpc.max_connections) } else { 0 };
+    let explorer = if config.explorer.enabled { u64::from(EXPLORER_CONNECTIONS) } else { 0 };
+    rpc.saturating_add(explorer)
 }
 
 fn flags(args: &StartArgs) -> Result<Flags> {

@@ -15,13 +15,10 @@ use tower::Service;
 
 use crate::{
     explorer::{Explorer, ExplorerError, live, router},
-    limits::{ACCEPT_PAUSE, EVM_TIMEOUT, STOP_TIMEOUT, WRITE_TIMEOUT},
+    limits::{ACCEPT_PAUSE, EVM_TIMEOUT, EXPLORER_CONNECTIONS, STOP_TIMEOUT, WRITE_TIMEOUT},
     socket::Socket,
     threads,
 };
-
-/// Connections at a time. A browser opens up to six, and one more for what is live.
-const CONNECTIONS: usize = 1_024;
 
 /// Time for the headers of a request, and that a connection may stay open without one.
 const IDLE: Duration = Duration::from_secs(60);
@@ -92,7 +89,7 @@ async fn run(
 }
 
 async fn accept(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(EXPLORER_CONNECTIONS as usize));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
