@@ -73,9 +73,7 @@ pub(crate) struct Contract {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// There is no folder.
-    #[error(
-        "this explorer keeps nothing that is uploaded: its node was started without a folder for that"
-    )]
+    #[error("this explorer keeps nothing that is uploaded: its node was started without a folder for that")]
     NoFolder,
     /// Something that was proven is there.
     #[error(
