@@ -13,7 +13,9 @@
 
 pub mod accounts;
 pub mod anvil;
+pub mod benchmarks;
 pub mod binary;
+mod brought;
 pub mod browser;
 pub mod cast;
 pub mod checks;
