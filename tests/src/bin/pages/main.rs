@@ -1,4 +1,4 @@
-//! `make bench`, second part: how soon the explorer answers on a long chain while its node validates.
+//! `make bench`, third part: how soon the explorer answers on a long chain while its node validates.
 //!
 //! Writes a chain of a million transactions into the homes of four validators, starts them, puts them under load, and
 //! asks node 0 for every kind of page in turn, over one connection that is kept. What came out becomes a section of the
