@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use assent_rpc::{Backend, ExplorerConfig, ExplorerServer, NodeStatus, PeerStatus, QuorumStatus, serve_explorer};
+use assent_rpc::{
+    Backend, ExplorerConfig, ExplorerError, ExplorerServer, NodeStatus, PeerStatus, QuorumStatus, serve_explorer,
+};
 use std::sync::Arc;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,6 +19,10 @@ use crate::harness::{CHAIN_ID, Node, Response, logging_contract, reverting_code}
 const EVIL: &str = "<script>alert(1)</script>";
 
 async fn explorer(node: &Node) -> ExplorerServer {
+    explorer_at(node, "127.0.0.1:0".parse().unwrap()).await.unwrap()
+}
+
+async fn explorer_at(node: &Node, listen: SocketAddr) -> Result<ExplorerServer, ExplorerError> {
     let (submit, _) = mpsc::channel(1);
     let backend = Backend {
         chain: node.chain.clone(),
@@ -25,8 +31,7 @@ async fn explorer(node: &Node) -> ExplorerServer {
         submit,
         client_version: "assent/test".into(),
     };
-    let config = ExplorerConfig { listen: "127.0.0.1:0".parse().unwrap(), rpc_url: None, data: None };
-    serve_explorer(config, backend).await.unwrap()
+    serve_explorer(ExplorerConfig { listen, rpc_url: None, data: None }, backend).await
 }
 
 async fn send(address: SocketAddr, request: &str) -> Response {
@@ -342,15 +347,6 @@ async fn read_until(socket: &mut TcpStream, text: &mut String, word: &str) {
 async fn a_taken_port_is_named_with_its_setting() {
     let node = Node::start().await;
     let server = explorer(&node).await;
-    let (submit, _) = mpsc::channel(1);
-    let backend = Backend {
-        chain: node.chain.clone(),
-        genesis: node.genesis.clone(),
-        status: node.status.subscribe(),
-        submit,
-        client_version: "assent/test".into(),
-    };
-    let config = ExplorerConfig { listen: server.address(), rpc_url: None, data: None };
-    let refused = serve_explorer(config, backend).await.unwrap_err().to_string();
+    let refused = explorer_at(&node, server.address()).await.unwrap_err().to_string();
     assert!(refused.starts_with("explorer.listen: cannot listen on 127.0.0.1:"), "{refused}");
 }
