@@ -45,7 +45,7 @@ screenshots: need ## Take the pictures of the README with a browser and write do
 	@browser=$$(scripts/browser) && ASSENT_BROWSER=$$browser ASSENT_PICTURES=docs/images \
 		cargo test --locked -p assent-tests --test explorer pictures_of_the_readme
 
-bench: need ## Measure networks on this machine, and reads beside anvil, and write docs/benchmarks.md
+bench: need ## Measure networks on this machine, reads beside anvil and pages of the explorer, and write docs/benchmarks.md
 	@cargo build --locked --workspace --bins
 	@"$(TARGET_DIR)/debug/matrix" --output docs/benchmarks.md $(ARGS)
 	@ASSENT_TOOLS="$${ASSENT_TOOLS:-$$(scripts/tools)}"; [ -z "$$ASSENT_TOOLS" ] || export ASSENT_TOOLS; \

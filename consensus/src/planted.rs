@@ -73,13 +73,13 @@ impl Bug {
             Self::QuorumOf2f => "a quorum that is no majority: two halves of a network decide alone",
             Self::PrepareAfterViewChange => "a validator that forgets that it has given the view up",
             Self::CommitAndViewChange => {
-                "a validator that commits in a round which it has left: agreement rests on this rule alone"
+                "a validator that commits in a view which it has left: agreement rests on this rule alone"
             }
             Self::VoteBeforeSync => "a mark or log that power loss rolls back behind what was sent (CometBFT)",
             Self::DuplicateSigner => "messages counted instead of voters; padded certificates (Malachite)",
             Self::ChainIdMissing => "votes of one network replayed into another one with the same keys",
             Self::ThresholdInconsistent => "the two quorum formulas that GoQuorum shipped",
-            Self::StaleTimeout => "a timer of a past round that ends the present one: round changes without end",
+            Self::StaleTimeout => "a timer of a past view that ends the present one: view changes without end",
             Self::CertificateOfAnotherBlock => "signatures for another block accepted (Tendermint)",
         }
     }

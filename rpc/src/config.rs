@@ -38,14 +38,14 @@ pub struct RpcConfig {
     pub request_timeout: Duration,
     /// Time in which a client must take some of what is written to it, or lose its connection.
     pub write_timeout: Duration,
-    /// Executions (`eth_call`, `eth_estimateGas`) that run at a time; 0: one per processor. Half as
+    /// Executions (`eth_call`, `eth_estimateGas`, traces) that run at a time; 0: one per processor. Half as
     /// many searches (`eth_getLogs`, `eth_feeHistory`) run beside them.
     pub heavy_calls: usize,
-    /// Gas of one `eth_call` or `eth_estimateGas`.
+    /// Gas of one execution.
     pub gas_cap: u64,
-    /// Time of one `eth_call` or `eth_estimateGas`, and of one search.
+    /// Time of one execution, and of one search.
     pub evm_timeout: Duration,
-    /// Blocks that one `eth_getLogs` may span.
+    /// Blocks that one `eth_getLogs` may span that names neither address nor topic.
     pub max_log_blocks: u64,
     /// Logs that one `eth_getLogs` may return.
     pub max_log_results: usize,

@@ -92,7 +92,7 @@ pub const FILTER_EXPIRY: Duration = Duration::from_secs(300);
 /// Blocks that one `eth_getFilterChanges` tells at most.
 pub const MAX_FILTER_BLOCKS: u64 = 10_000;
 
-/// Blocks that one `eth_getLogs` may span.
+/// Blocks that one `eth_getLogs` may span that names neither address nor topic.
 pub const MAX_LOG_BLOCKS: u64 = 10_000;
 
 /// Logs that one `eth_getLogs` may return.

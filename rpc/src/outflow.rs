@@ -215,6 +215,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use futures::FutureExt;
+    use tokio::task::unconstrained;
 
     use super::*;
 
@@ -268,14 +269,15 @@ mod tests {
         for _ in 0..OWED_CALLS {
             turns.push(owed.turn().await.unwrap());
         }
-        assert!(owed.turn().now_or_never().is_none(), "one too many");
+        // Tokio has a task that took so many turns at once pause.
+        assert!(unconstrained(owed.turn()).now_or_never().is_none(), "one too many");
         turns.pop();
-        let mut turn = owed.turn().now_or_never().unwrap().unwrap();
+        let mut turn = unconstrained(owed.turn()).now_or_never().unwrap().unwrap();
         turn.count(OWED_BYTES);
         turns.pop();
         let next = owed.turn();
         tokio::pin!(next);
-        assert!(futures::poll!(&mut next).is_pending(), "there is a place and no room");
+        assert!(unconstrained(&mut next).now_or_never().is_none(), "there is a place and no room");
         drop(turn);
         next.await.unwrap();
         turns.clear();

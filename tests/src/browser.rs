@@ -1,7 +1,6 @@
 //! The explorer in a real browser: programs of `tests/browser` against a network.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -11,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::{process::Command, time::timeout};
 
+use crate::brought::brought;
+
 /// Names the folder with the browser's programs (`scripts/browser` makes it; `make test` sets this).
 pub const BROWSER_VARIABLE: &str = "ASSENT_BROWSER";
 
@@ -19,11 +20,7 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 /// The folder with the programs; `None`, said loudly, where there is none.
 pub fn folder() -> Option<PathBuf> {
-    let folder = env::var_os(BROWSER_VARIABLE).map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIPPED: {BROWSER_VARIABLE} is not set, no page is looked at with a browser (`make test` sets it)");
-    }
-    folder
+    brought(BROWSER_VARIABLE, "no page is looked at with a browser")
 }
 
 /// Runs one of the programs and returns what it printed. It finds in `FACTS` where the explorer is and what is on the

@@ -1,11 +1,11 @@
 //! Foundry's `cast`, a client that is not ours.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use tokio::{process::Command, time::timeout};
 
-use crate::rpc::Rpc;
+use crate::{brought::brought, rpc::Rpc};
 
 /// Names the `cast` program (`scripts/cast` finds or installs it; `make test` sets this).
 pub const CAST_VARIABLE: &str = "ASSENT_CAST";
@@ -23,11 +23,8 @@ pub struct Cast {
 impl Cast {
     /// `cast` against this node; `None`, said loudly, where there is no `cast`.
     pub fn at(rpc: &Rpc) -> Option<Self> {
-        let Some(program) = env::var_os(CAST_VARIABLE) else {
-            eprintln!("SKIPPED: {CAST_VARIABLE} is not set, nothing is sent with cast (`make test` sets it)");
-            return None;
-        };
-        Some(Self { program: program.into(), rpc: rpc.url().to_string() })
+        let program = brought(CAST_VARIABLE, "nothing is sent with cast")?;
+        Some(Self { program, rpc: rpc.url().to_string() })
     }
 
     /// Runs a command such as `["send", ADDRESS, "--value", "1"]` and returns what it printed.

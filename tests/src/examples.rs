@@ -1,21 +1,17 @@
 //! The examples for users, against a network.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::{devnet::Devnet, tools};
+use crate::{brought::brought, devnet::Devnet, tools};
 
 /// Names the folder with the examples and their packages (`scripts/examples` makes it; `make test` sets this).
 pub const EXAMPLES_VARIABLE: &str = "ASSENT_EXAMPLES";
 
 /// The folder with the examples; `None`, said loudly, where there is none.
 pub fn folder() -> Option<PathBuf> {
-    let folder = env::var_os(EXAMPLES_VARIABLE).map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIPPED: {EXAMPLES_VARIABLE} is not set, no example is run (`make test` sets it)");
-    }
-    folder
+    brought(EXAMPLES_VARIABLE, "no example is run")
 }
 
 /// Runs an example against the first node of a network, as its README says, and returns what it printed.

@@ -5,15 +5,17 @@
 //! links between them ([`proxy`]), speaks JSON-RPC with them ([`rpc`]), sends signed transactions
 //! ([`accounts`], [`load`], [`contracts`], [`cast`]), checks that all nodes have the same chain ([`checks`]) and that
 //! operators can watch them ([`monitoring`]), and looks at the explorer's pages with a browser ([`browser`],
-//! [`showcase`]). The tests themselves are in `tests/tests`, one file per group. The harness sees the product
-//! only as a user does: its command line, its files and its sockets. The exceptions are [`votes`], which
-//! reads what nodes wrote into their logs of votes, [`prefill`], which writes a long chain into a node's home before its first
-//! start, and [`damage`], which damages data folders and knows where the signer's
-//! mark has its slots.
+//! [`showcase`]). What others made is run against it as its users run it ([`tools`], [`examples`]). The tests themselves
+//! are in `tests/tests`, one file per group, the benchmarks in `src/bin`. The harness sees the product only as a user
+//! does: its command line, its files and its sockets. The exceptions are [`votes`], which reads what nodes wrote into
+//! their logs of votes, [`prefill`], which writes a long chain into a node's home before its first start, and
+//! [`damage`], which damages data folders and knows where the signer's mark has its slots.
 
 pub mod accounts;
 pub mod anvil;
+pub mod benchmarks;
 pub mod binary;
+mod brought;
 pub mod browser;
 pub mod cast;
 pub mod checks;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
-use crate::process::Process;
+use crate::{brought::brought, process::Process};
 
 /// Names the folder with `prometheus` and `promtool` (`scripts/monitoring` finds it; `make test` sets this).
 pub const MONITORING_VARIABLE: &str = "ASSENT_MONITORING";
@@ -23,11 +23,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The folder with the programs; `None`, said loudly, where there is none.
 pub fn programs() -> Option<PathBuf> {
-    let folder = env::var_os(MONITORING_VARIABLE).map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIPPED: {MONITORING_VARIABLE} is not set, no Prometheus is run (`make test` sets it)");
-    }
-    folder
+    brought(MONITORING_VARIABLE, "no Prometheus is run")
 }
 
 /// A file of the repository.

@@ -1,7 +1,7 @@
 //! Ethereum's own tools, from npm and PyPI, against a network.
 
 use std::{
-    env, fs,
+    fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Stdio,
@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{process::Command, time::timeout};
 
-use crate::devnet::Devnet;
+use crate::{brought::brought, devnet::Devnet};
 
 /// Names the folder with the tools (`scripts/tools` makes it; `make test` sets this).
 pub const TOOLS_VARIABLE: &str = "ASSENT_TOOLS";
@@ -21,11 +21,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// The folder with the tools; `None`, said loudly, where there is none.
 pub fn folder() -> Option<PathBuf> {
-    let folder = env::var_os(TOOLS_VARIABLE).map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIPPED: {TOOLS_VARIABLE} is not set, no tool of npm or PyPI is run (`make test` sets it)");
-    }
-    folder
+    brought(TOOLS_VARIABLE, "no tool of npm or PyPI is run")
 }
 
 /// Runs one of the programs of `tests/tools` against the first node of a network and returns what it printed. It runs

@@ -19,7 +19,7 @@ use super::print;
     about = "Check a genesis file, print its hash, analyse its validators",
     after_help = "\
 Examples:
-  assent genesis validate genesis.json   every error and warning with the field's name, and a summary
+  assent genesis validate genesis.json   errors and warnings with the field's name, and a summary
   assent genesis hash genesis.json       the hash that all nodes of the network must agree on
   assent genesis analyze genesis.json --up-probability 0.999 --up node2=0.9 --group region
                                          who can halt the chain, how long it stands still in a year"

@@ -14,14 +14,14 @@ use super::{UsageError, print, query::parse_hash};
 #[command(
     about = "Check a proof of an account, without any node",
     after_help = "\
-Example:
+Examples:
   assent query proof 0xf39F...2266 --block 12 > proof.json
   assent verify-proof proof.json --genesis genesis.json
   assent verify-proof proof.json --genesis-hash 0x8b4c...c3d4 --validators-hash 0x51fe...521b
 
-The genesis file is all that has to be trusted: it names the validators whose votes must be there. Two hashes do as well:
-that of block 0, and that of the validators (`assent query validators` shows it, on a node that you trust). The exit code
-is 1 when the proof does not hold."
+The genesis file is all that has to be trusted: it names the validators whose votes must be there.
+Two hashes do as well: that of block 0, and that of the validators (`assent query validators` shows
+it, on a node that you trust). The exit code is 1 when the proof does not hold."
 )]
 pub(super) struct VerifyProofArgs {
     /// The proof, as `assent query proof` prints it

@@ -116,11 +116,12 @@ const TABLES: &[Table] = &[
             (
                 "heavy_calls",
                 "0",
-                "Heavy calls (eth_call, eth_estimateGas, eth_getLogs) at a time; 0 is one per processor.",
+                "Executions (eth_call, eth_estimateGas, traces) at a time; 0 is one per processor. Half as many\n\
+                 searches (eth_getLogs and the like) run beside them.",
             ),
-            ("gas_cap", "50000000", "Gas of one eth_call or eth_estimateGas."),
-            ("evm_timeout", "\"5s\"", "Time of one eth_call or eth_estimateGas."),
-            ("max_log_blocks", "10000", "Blocks that one eth_getLogs may span."),
+            ("gas_cap", "50000000", "Gas of one execution."),
+            ("evm_timeout", "\"5s\"", "Time of one execution or search."),
+            ("max_log_blocks", "10000", "Blocks that one eth_getLogs may span that names neither address nor topic."),
             ("max_log_results", "10000", "Logs that one eth_getLogs may return."),
         ],
     ),

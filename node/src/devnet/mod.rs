@@ -65,6 +65,8 @@ Examples:
       Seven equal validators in a folder that stays; the same command resumes them.
   assent devnet --stake 1,1,1,1 --port-offset 100
       Beside another devnet: JSON-RPC on 8645 to 8648.
+  assent devnet --chain-id 2026
+      For Hardhat's Ignition, which takes 31337 for its own simulated network.
   ASSENT_LOG_FILTER=debug assent devnet --dir net
       Settings in the environment reach all nodes; their logs are net/nodeN/node.log."
 )]

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use crate::explorer::{
     Explorer, blocking,
-    format::{count, gas_price, number},
+    format::{gas_price, number},
     page::{self, Answer, Nav},
     transactions,
 };
@@ -32,7 +32,7 @@ fn show(explorer: &Explorer) -> Answer {
         (page::live_section("figures", "At a glance", page::figures(vec![
             ("Ready", html! { span.num { (number(status.executable as u64)) } }, html! { "for the next blocks" }),
             ("Queued", html! { span.num { (number(status.queued as u64)) } }, html! { "for another one, or for money" }),
-            ("Senders", html! { span.num { (number(status.senders as u64)) } }, html! { (count(status.bytes / 1_024, "KiB")) " of memory" }),
+            ("Senders", html! { span.num { (number(status.senders as u64)) } }, html! { (number(status.bytes as u64 / 1_024)) " KiB of memory" }),
         ])))
         (page::live_section("ready", "Ready", table(explorer, &ready, status.executable, "No transaction waits for a block.")))
         (page::live_section("queued", "Queued", table(explorer, &queued, status.queued, "No transaction waits for another one.")))

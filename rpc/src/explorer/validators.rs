@@ -131,7 +131,7 @@ pub(super) fn explained(participation: &Participation) -> Markup {
     html! {
         p.muted {
             "Counted over the last " (count(participation.blocks, "block")) ", " (number(first)) " to " (number(last)) ". "
-            "Uptime: in how many of " (count(parts, "part")) " of them the validator proposed a block or its vote is in a "
+            "Uptime: in how many of " (number(parts as u64)) " equal parts of them the validator proposed a block or its vote is in a "
             "certificate. Missed: views that it was to lead and that gave no block. Votes: certificates that carry its vote; "
             "a certificate is closed as soon as it is a quorum, so a validator that is up but far away is often left out."
         }

@@ -144,7 +144,7 @@ fn busy() -> (TempDir, Store) {
 #[test]
 fn a_search_looks_as_often_as_its_rarest_term_has_blocks() {
     let (_directory, store) = busy();
-    let rare = vec![5_000, 10_000, 15_000, 20_000];
+    let rare = [5_000, 10_000, 15_000, 20_000];
     for (addresses, topics) in [
         (vec![], vec![vec![], vec![topic(2)]]),
         (vec![address(1)], vec![vec![], vec![topic(2)]]),

@@ -85,6 +85,17 @@ mod contradictions_are_found_out_and_do_no_harm {
     fn amnesiac() {
         found_out(Kind::Amnesiac);
     }
+
+    /// Each repetition of a proposal is another block, signed as well.
+    #[test]
+    fn forged_certificate() {
+        found_out(Kind::ForgedCertificate);
+    }
+
+    #[test]
+    fn swapped_certificate() {
+        found_out(Kind::SwappedCertificate);
+    }
 }
 
 mod nothing_is_proven_and_no_harm_is_done {
@@ -121,11 +132,6 @@ mod nothing_is_proven_and_no_harm_is_done {
     }
 
     #[test]
-    fn forged_certificate() {
-        unproven(Kind::ForgedCertificate);
-    }
-
-    #[test]
     fn padded_certificate() {
         unproven(Kind::PaddedCertificate);
     }
@@ -138,11 +144,6 @@ mod nothing_is_proven_and_no_harm_is_done {
     #[test]
     fn foreign_votes() {
         unproven(Kind::ForeignVotes);
-    }
-
-    #[test]
-    fn swapped_certificate() {
-        unproven(Kind::SwappedCertificate);
     }
 
     #[test]

@@ -28,7 +28,7 @@ Examples:
   assent db info --home node0
   assent db check --home node0             the last 1000 blocks, head, logs
   assent db check --home node0 --full      every block and the whole state
-  assent db index --home node0             which accounts transactions touched, where it was left out
+  assent db index --home node0             what was left out of the index of accounts
 
 All refuse while the node runs: stop it first (SIGTERM). check and info only read."
 )]
@@ -54,10 +54,11 @@ Examples:
   assent db check --home node0 --blocks 100000
   assent db check --home node0 --full
 
-Checked of each block: that its hash is its header's and that it names the block before it; its seal, its
-transactions with their senders and its receipts against the roots in the header; its certificate, every signature
-of it, against the validators. Of the state: that the root is the head's; with --full every node of every trie,
-and every account, slot and code against them. Of a validator: the consensus log and the signer's mark.
+Checked of each block: that its hash is its header's and that it names the block before it; its
+seal, its transactions with their senders and its receipts against the roots in the header; its
+certificate, every signature of it, against the validators. Of the state: that the root is the
+head's; with --full every node of every trie, and every account, slot and code against them. Of a
+validator: the consensus log and the signer's mark.
 
 The exit code is 0 when all of it is sound and 1 when not.")]
 struct CheckArgs {

@@ -75,8 +75,8 @@ What is simulated is the protocol with the weights and times of the genesis, and
 signer's mark of each validator; not the execution of transactions, and not your machines. The same
 seed plays the same run.
 
-The exit code is 0 when the network went on, or halted and went on by itself; 1 when it was halted at
-the end; 2 when the command is not understood."
+The exit code is 0 when the network went on, or halted and went on by itself; 1 when it was halted
+at the end; 2 when the command is not understood."
 )]
 pub(super) struct SimulateArgs {
     /// The genesis file [default: that of --home]

@@ -62,11 +62,11 @@ Examples:
   assent tx send --create --data 0x6080...0033 --private-key-file key            create one
   assent tx send --to 0x7099...79C8 --value 1ether --no-wait --json | jq -r .hash
 
-The key: a file of mode 0600 with 0x and 64 hexadecimal digits, or ASSENT_PRIVATE_KEY; never an argument, which
-every user of the machine can see. Amounts have a unit: ether, gwei or wei.
+The key: a file of mode 0600 with 0x and 64 hexadecimal digits, or ASSENT_PRIVATE_KEY; never an
+argument, which every user of the machine can see. Amounts have a unit: ether, gwei or wei.
 
-The exit code is 0 when the transaction is final and did what it should (with --no-wait: when the node took it),
-1 when not.")]
+The exit code is 0 when the transaction is final and did what it should (with --no-wait: when the
+node took it), 1 when not.")]
 struct SendArgs {
     /// Whom to send to
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address, required_unless_present = "create")]

@@ -4,7 +4,7 @@
 //! small ones first: a busy account fills its page from the first, a quiet one from a few large ones.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Instant,
 };
 
@@ -221,13 +221,15 @@ fn placed(chain: &Chain, logs: Vec<Logged>, older: Option<Cursor>) -> Result<Fou
     let mut known: BTreeMap<(u64, u32), (B256, u64)> = BTreeMap::new();
     let mut transfers = Vec::with_capacity(logs.len());
     for (at, index, moved) in logs {
-        let place = (at.number, index);
-        if !known.contains_key(&place) {
-            let found = chain.transaction_at(at.number, index)?;
-            let found = found.ok_or_else(|| Failure::Internal(format!("block {} lacks a transaction", at.number)))?;
-            known.insert(place, (*found.transaction.hash(), found.timestamp));
-        }
-        let (transaction, timestamp) = known[&place];
+        let (transaction, timestamp) = match known.entry((at.number, index)) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let found = chain.transaction_at(at.number, index)?;
+                let found =
+                    found.ok_or_else(|| Failure::Internal(format!("block {} lacks a transaction", at.number)))?;
+                *entry.insert((*found.transaction.hash(), found.timestamp))
+            }
+        };
         transfers.push(Transfer { at, transaction, timestamp, moved });
     }
     Ok(Found { transfers, older })

@@ -1,4 +1,4 @@
-//! `make bench`, second part: how soon the explorer answers on a long chain while its node validates.
+//! `make bench`, third part: how soon the explorer answers on a long chain while its node validates.
 //!
 //! Writes a chain of a million transactions into the homes of four validators, starts them, puts them under load, and
 //! asks node 0 for every kind of page in turn, over one connection that is kept. What came out becomes a section of the
@@ -12,6 +12,7 @@ use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 use anyhow::{Context, Result, ensure};
 use assent_tests::{
     accounts::Account,
+    benchmarks::with_section,
     binary,
     cluster::{Cluster, Plan},
     prefill::{self, Past},
@@ -20,10 +21,7 @@ use assent_tests::{
 use clap::Parser;
 use tokio::process::{Child, Command};
 
-use crate::{
-    ask::ask_all,
-    section::{Section, place},
-};
+use crate::{ask::ask_all, section::Section};
 
 /// Stake of the validators.
 const STAKES: [u64; 4] = [40, 30, 20, 10];
@@ -68,7 +66,7 @@ async fn main() -> Result<()> {
     }
     if let Some(output) = &arguments.output {
         let page = fs::read_to_string(output).unwrap_or_default();
-        fs::write(output, place(&page, &text)).with_context(|| format!("cannot write {}", output.display()))?;
+        fs::write(output, with_section(&page, &text)).with_context(|| format!("cannot write {}", output.display()))?;
         eprintln!("Written to {}", output.display());
     }
     Ok(())

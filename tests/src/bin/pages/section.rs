@@ -69,32 +69,3 @@ impl Display for Section {
         Ok(())
     }
 }
-
-/// Puts the section into a page: in the place of an older one, else at the end.
-pub(crate) fn place(page: &str, section: &str) -> String {
-    let (before, old) = match page.find(HEADING) {
-        Some(start) => page.split_at(start),
-        None => (page, ""),
-    };
-    let after = old.get(HEADING.len()..).and_then(|rest| rest.find("\n## ").map(|end| &rest[end + 1..]));
-    let mut parts = vec![before.trim_end(), section.trim_end()];
-    parts.retain(|part| !part.is_empty());
-    parts.extend(after.map(str::trim_end));
-    parts.join("\n\n") + "\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_section_takes_the_place_of_the_one_before() {
-        let section = format!("{HEADING}\n\nnew\n");
-        let first = place("# Benchmarks\n\nwords\n", &section);
-        assert_eq!(first, format!("# Benchmarks\n\nwords\n\n{HEADING}\n\nnew\n"));
-        let old = format!("# Benchmarks\n\n{HEADING}\n\nold\n\n## Other\n\nkept\n");
-        assert_eq!(place(&old, &section), format!("# Benchmarks\n\n{HEADING}\n\nnew\n\n## Other\n\nkept\n"));
-        assert_eq!(place(&first, &section), first);
-        assert_eq!(place("", &section), section);
-    }
-}

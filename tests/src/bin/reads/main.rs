@@ -11,14 +11,14 @@ mod page;
 use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use assent_tests::{anvil::Anvil, devnet::Devnet, ports, rpc::Rpc, turn::Turn, usage};
+use assent_tests::{anvil::Anvil, benchmarks::with_section, devnet::Devnet, ports, rpc::Rpc, turn::Turn, usage};
 use clap::Parser;
 
 use crate::{
     chain::{Chain, METHODS},
     client::{Outcome, drive},
     load::{Load, RATE},
-    page::{Setting, ratio, replaced, section},
+    page::{Setting, ratio, section},
 };
 
 /// Connections of the client.
@@ -163,7 +163,7 @@ fn finish(arguments: &Arguments, setting: &Setting, chains: &[Measured]) -> Resu
     println!("{text}");
     if let Some(output) = &arguments.output {
         let page = fs::read_to_string(output).with_context(|| format!("cannot read {}", output.display()))?;
-        fs::write(output, replaced(&page, &text)).with_context(|| format!("cannot write {}", output.display()))?;
+        fs::write(output, with_section(&page, &text)).with_context(|| format!("cannot write {}", output.display()))?;
         eprintln!("Written to {}", output.display());
     }
     let mut success = true;

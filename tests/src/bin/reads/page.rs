@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use crate::{Measured, chain::METHODS, load::RATE};
 
-/// The heading of the section; it is the last of the page.
+/// How the section begins.
 const HEADING: &str = "## Reads";
 
 /// How it was measured.
@@ -82,25 +82,4 @@ fn write_section(text: &mut String, setting: &Setting, chains: &[Measured]) -> s
 pub(crate) fn ratio(chains: &[Measured], method: usize) -> Option<f64> {
     let other = chains.iter().find(|chain| chain.is_other)?;
     Some(chains.first()?.median(method).per_second / other.median(method).per_second.max(1e-9))
-}
-
-/// The page with this section in the place of the one that it had.
-pub(crate) fn replaced(page: &str, section: &str) -> String {
-    let before = match page.find(&format!("\n{HEADING}\n")) {
-        Some(at) => &page[..at],
-        None => page,
-    };
-    format!("{}\n\n{section}", before.trim_end())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_section_is_put_at_the_end_once() {
-        let once = replaced("# Benchmarks\n\n## Idle\n\nquiet\n", "## Reads\n\nfast\n");
-        assert_eq!(once, "# Benchmarks\n\n## Idle\n\nquiet\n\n## Reads\n\nfast\n");
-        assert_eq!(replaced(&once, "## Reads\n\nfaster\n"), "# Benchmarks\n\n## Idle\n\nquiet\n\n## Reads\n\nfaster\n");
-    }
 }
