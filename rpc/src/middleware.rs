@@ -6,11 +6,12 @@
 
 use std::{
     net::IpAddr,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use jsonrpsee::{
     BatchResponseBuilder, MethodCallback, MethodResponse, Methods,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
@@ -195,8 +196,11 @@ where
 
     async fn within(&self, request: Request<'_>, deadline: Instant) -> MethodResponse {
         let id = request.id.clone().into_owned();
-        match tokio::time::timeout_at(deadline.into(), self.inner.call(request)).await {
-            Ok(answer) => answer,
+        // Some methods run before there is a future.
+        let call = AssertUnwindSafe(async { self.inner.call(request).await }).catch_unwind();
+        match tokio::time::timeout_at(deadline.into(), call).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => MethodResponse::error(id, ErrorObjectOwned::from(CallError::internal("a call panicked"))),
             Err(_) => MethodResponse::error(id, ErrorObjectOwned::from(CallError::TimedOut(self.rules.timeout))),
         }
     }
