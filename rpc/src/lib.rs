@@ -19,6 +19,7 @@ mod debug;
 mod errors;
 mod eth;
 mod explorer;
+mod frames;
 mod http;
 pub mod limits;
 mod measures;

@@ -161,8 +161,17 @@ pub const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval of the pings that keep a WebSocket open through proxies.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Time without an answer after which a WebSocket is closed.
-pub const PING_TIMEOUT: Duration = Duration::from_secs(75);
+/// Pings after which a WebSocket is closed of which nothing was heard since the first of them.
+pub const MAX_SILENT_PINGS: u32 = 2;
+
+/// Time for a message of a WebSocket to arrive, from its begin.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Time for writing why a WebSocket is closed, after what is just being written.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause after a connection could not be accepted: the system may have no file descriptors left.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How far the server's threads stand behind all others (`nice`, 19 is the most). Blocks are made first: with 10,
 /// a flood of traces that takes all processors doubles the time between some blocks; with 19 it is not seen.

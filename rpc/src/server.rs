@@ -34,7 +34,7 @@ use crate::{
     errors::LIMIT_EXCEEDED,
     eth::subscriptions::Outbox,
     http::{HttpLayer, HttpRules, rpc_error_body},
-    limits::{IDLE_TIMEOUT, MAX_REFUSALS, REFUSAL_TIMEOUT, STOP_TIMEOUT},
+    limits::{ACCEPT_PAUSE, IDLE_TIMEOUT, MAX_REFUSALS, REFUSAL_TIMEOUT, STOP_TIMEOUT},
     measures, methods,
     middleware::{GateLayer, Peer, Rules},
     outflow::{Outflow, until_written},
@@ -196,7 +196,7 @@ impl Acceptor {
                 Err(error) => {
                     // Of one connection (reset) or of the system (no file descriptors left).
                     tracing::warn!(target: "assent::rpc", %error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

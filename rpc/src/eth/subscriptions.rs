@@ -2,8 +2,8 @@
 //!
 //! Blocks are final when they are told, so nothing is ever taken back. A client that reads slowly
 //! misses no block: what its channel lost is read from the chain again. Pending transactions it
-//! may miss. The subscriptions of one that does not read at all end: what waits for it is bounded
-//! in number and in bytes ([`Outbox`]).
+//! may miss. What waits for one that does not read at all is bounded in number and in bytes
+//! ([`Outbox`]). A subscription that cannot go on ends its connection: the client would wait for its messages forever.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,10 @@ use jsonrpsee::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::{
+    sync::{Notify, broadcast::error::RecvError},
+    time::Instant,
+};
 
 use crate::{
     errors::CallError,
@@ -197,12 +200,23 @@ async fn tell_syncing(pending: PendingSubscriptionSink, outbox: Outbox, api: &Ap
 /// requests. How many messages wait for the reader is known, but not which: at most so many of
 /// these, the last ones, take memory.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outbox(Arc<Mutex<VecDeque<usize>>>);
+pub(crate) struct Outbox(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    sizes: Mutex<VecDeque<usize>>,
+    lost: Notify,
+}
 
 impl Outbox {
+    /// Waits until a subscription has ended that was to go on.
+    pub(crate) async fn lost(&self) {
+        self.0.lost.notified().await;
+    }
+
     /// Notes a message if there is room for it, with so many messages waiting.
     fn note(&self, size: usize, waiting: usize) -> bool {
-        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sizes = self.0.sizes.lock().unwrap_or_else(PoisonError::into_inner);
         // A message that is being sent waits no longer, and is still in memory.
         let held: usize = sizes.iter().rev().take(waiting + 1).sum();
         if waiting > 0 && held.saturating_add(size) > SUBSCRIPTION_BYTES {
@@ -216,10 +230,19 @@ impl Outbox {
     }
 }
 
-/// Where the messages of a subscription go.
+/// Where the messages of a subscription go, as long as it goes on.
 struct BoundedSink {
     sink: SubscriptionSink,
     outbox: Outbox,
+}
+
+impl Drop for BoundedSink {
+    fn drop(&mut self) {
+        // Neither has the client ended it nor is the connection gone.
+        if !self.sink.is_closed() {
+            self.outbox.0.lost.notify_one();
+        }
+    }
 }
 
 impl BoundedSink {
@@ -267,7 +290,7 @@ mod tests {
         for _ in 0..10_000 {
             assert!(outbox.note(1, 0));
         }
-        assert!(outbox.0.lock().unwrap().len() <= SUBSCRIPTION_BUFFER as usize + 1);
+        assert!(outbox.0.sizes.lock().unwrap().len() <= SUBSCRIPTION_BUFFER as usize + 1);
     }
 
     /// What a subscription sends without end, until it cannot or there were a thousand messages.
