@@ -266,3 +266,53 @@ fn record(method: &'static str, peer: Option<Peer>, took: Duration, answer: &Met
         "call"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::{Ready, ready};
+
+    use jsonrpsee::RpcModule;
+
+    use super::*;
+
+    /// Fails before there is a future, as methods do that answer at once.
+    #[derive(Clone)]
+    struct Faulty;
+
+    impl RpcServiceT for Faulty {
+        type MethodResponse = MethodResponse;
+        type NotificationResponse = MethodResponse;
+        type BatchResponse = MethodResponse;
+
+        fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+            assert_ne!(request.method_name(), "bug", "a bug");
+            nothing()
+        }
+
+        fn batch<'a>(&self, _: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+            nothing()
+        }
+
+        fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+            nothing()
+        }
+    }
+
+    fn nothing() -> Ready<MethodResponse> {
+        ready(MethodResponse::notification())
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_method_panics_is_answered() {
+        let mut module = RpcModule::new(());
+        module.register_method("bug", |_, _, _| "never called").unwrap();
+        let timeout = Duration::from_secs(60);
+        let rules = Rules { methods: module.into(), limiter: None, timeout, max_response: 1_000 };
+        let gate = Gate::new(Faulty, Arc::new(rules));
+        let answer = gate.call(Request::owned("bug".into(), None, Id::Number(7))).await;
+        assert_eq!(answer.as_error_code(), Some(crate::errors::INTERNAL));
+        assert!(answer.as_json().get().contains(r#""id":7"#), "{answer}");
+    }
+}

@@ -269,6 +269,8 @@ impl BoundedSink {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use futures::FutureExt;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Kind, CallError> {
@@ -294,17 +296,19 @@ mod tests {
     }
 
     /// What a subscription sends without end, until it cannot or there were a thousand messages.
-    async fn sends(reads: bool) -> usize {
+    async fn sends(reads: bool, outbox: &Outbox) -> usize {
         let (ended, mut told) = tokio::sync::mpsc::channel(1);
         let mut module = jsonrpsee::RpcModule::new(());
+        let outbox = outbox.clone();
         let subscription = move |_: Params<'static>, pending: PendingSubscriptionSink, _, _| {
-            let ended = ended.clone();
+            let (ended, outbox) = (ended.clone(), outbox.clone());
             async move {
-                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox: Outbox::default() };
+                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox };
                 let (text, mut sent) = ("x".repeat(MESSAGE), 0);
                 while sent < 1_000 && sink.send(&text).await.is_ok() {
                     sent += 1;
                 }
+                drop(sink);
                 ended.send(sent).await.unwrap();
             }
         };
@@ -322,10 +326,36 @@ mod tests {
     const MESSAGE: usize = 100 * 1024;
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_read_holds_little_and_loses_the_subscription() {
-        let held = sends(false).await * MESSAGE;
+    async fn who_does_not_read_holds_little_and_loses_the_connection() {
+        let outbox = Outbox::default();
+        let held = sends(false, &outbox).await * MESSAGE;
         assert!((SUBSCRIPTION_BYTES / 2..SUBSCRIPTION_BYTES).contains(&held), "{held}");
-        assert_eq!(sends(true).await, 1_000, "who reads gets everything");
+        outbox.lost().await;
+        assert_eq!(sends(true, &Outbox::default()).await, 1_000, "who reads gets everything");
+    }
+
+    #[tokio::test]
+    async fn who_ends_a_subscription_keeps_the_connection() {
+        let outbox = Outbox::default();
+        let (ended, mut told) = tokio::sync::mpsc::channel(1);
+        let mut module = jsonrpsee::RpcModule::new(());
+        let of_sink = outbox.clone();
+        let subscription = move |_: Params<'static>, pending: PendingSubscriptionSink, _, _| {
+            let (ended, outbox) = (ended.clone(), of_sink.clone());
+            async move {
+                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox };
+                sink.sink.closed().await;
+                drop(sink);
+                ended.send(()).await.unwrap();
+            }
+        };
+        module.register_subscription("subscribe", "news", "unsubscribe", subscription).unwrap();
+        let request = r#"{"jsonrpc": "2.0", "id": 1, "method": "subscribe"}"#;
+        let (_, messages) = module.raw_json_request(request, 1).await.unwrap();
+        // As when the connection ends.
+        drop(messages);
+        told.recv().await.unwrap();
+        assert!(outbox.lost().now_or_never().is_none());
     }
 
     #[test]
