@@ -31,6 +31,7 @@ mod ots;
 mod outflow;
 mod params;
 mod rate_limit;
+mod relay;
 mod server;
 mod socket;
 mod status;

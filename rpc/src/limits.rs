@@ -23,6 +23,12 @@ pub const MAX_SUBSCRIPTIONS: u32 = 64;
 /// Messages that may wait for a slow WebSocket reader.
 pub const SUBSCRIPTION_BUFFER: u32 = 128;
 
+/// Final blocks that a subscription may be behind before it reads what it missed from the chain.
+pub const BLOCKS_BACKLOG: usize = 256;
+
+/// News of the mempool that a subscription may be behind before it misses some.
+pub const POOL_BACKLOG: usize = 1_024;
+
 /// Bytes of messages of a WebSocket's subscriptions that may wait for its reader (one more when
 /// nothing waits): a block's logs fit, and all connections together stay within what a node has.
 pub const SUBSCRIPTION_BYTES: usize = 4 * 1024 * 1024;

@@ -92,7 +92,7 @@ fn kind(args: &Args) -> Result<Kind, CallError> {
 
 async fn tell_blocks(pending: PendingSubscriptionSink, outbox: Outbox, api: &Arc<Api>, kind: &Kind) {
     // Before the client knows of its subscription, so that no block falls between.
-    let mut blocks = api.backend.chain.subscribe();
+    let mut blocks = api.blocks();
     let mut next = api.backend.chain.head().number.saturating_add(1);
     let Ok(sink) = pending.accept().await else { return };
     let sink = BoundedSink { sink, outbox };
@@ -102,10 +102,10 @@ async fn tell_blocks(pending: PendingSubscriptionSink, outbox: Outbox, api: &Arc
             () = sink.sink.closed() => return,
         };
         let block = match received {
-            Ok(block) if block.number() < next => continue,
-            Ok(block) => FullBlock::from(&*block),
+            Ok(Some(block)) if block.number() < next => continue,
+            Ok(Some(block)) => FullBlock::from(&*block),
             // The next block shows what is missing.
-            Err(RecvError::Lagged(_)) => continue,
+            Ok(None) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
         if missed(&sink, api, kind, next..block.number()).await.is_err() || tell(&sink, kind, &block).await.is_err() {
@@ -149,7 +149,7 @@ enum Pending {
 }
 
 async fn tell_transactions(pending: PendingSubscriptionSink, outbox: Outbox, api: &Api, full: bool) {
-    let mut transactions = api.backend.chain.pool().subscribe();
+    let mut transactions = api.transactions();
     let Ok(sink) = pending.accept().await else { return };
     let sink = BoundedSink { sink, outbox };
     loop {
@@ -158,8 +158,8 @@ async fn tell_transactions(pending: PendingSubscriptionSink, outbox: Outbox, api
             () = sink.sink.closed() => return,
         };
         let tx = match received {
-            Ok(PoolEvent::Admitted { tx, executable: true, .. } | PoolEvent::Promoted { tx }) => tx,
-            Ok(PoolEvent::Admitted { .. }) | Err(RecvError::Lagged(_)) => continue,
+            Ok(Some(PoolEvent::Admitted { tx, executable: true, .. } | PoolEvent::Promoted { tx })) => tx,
+            Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
         let message = match full {
