@@ -208,7 +208,10 @@ async fn write(
     let close = loop {
         tokio::select! {
             answer = answers.recv() => {
-                let Some(Answer { json, held, turn }) = answer else { break Close::GOING_AWAY };
+                // There is none when the server stops, or when there is another reason to close.
+                let Some(Answer { json, held, turn }) = answer else {
+                    break closing.try_recv().unwrap_or(Close::GOING_AWAY);
+                };
                 // What was told before comes before: nothing of a subscription after the answer that it has ended.
                 for _ in 0..messages.len() {
                     let Ok(message) = messages.try_recv() else { break };
