@@ -28,8 +28,9 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::{
     config::RpcConfig,
-    errors::{INVALID_REQUEST, PARSE_ERROR},
+    errors::{CallError, INVALID_REQUEST, PARSE_ERROR},
     limits::{BODY_TIMEOUT, CORS_MAX_AGE, DRAIN_TIMEOUT},
+    outflow::{Held, Owed},
     websocket::Upgrade,
 };
 
@@ -132,15 +133,23 @@ impl HttpRules {
         length.is_some_and(|length| length > self.max_body)
     }
 
-    /// The body of a request, or what to answer instead.
-    async fn body(&self, parts: &Parts, mut body: Incoming) -> Result<Vec<u8>, HttpResponse> {
-        let read = async { if self.too_large(parts) { None } else { read(&mut body, self.max_body).await } };
+    /// The body of a request, counted in `held`, or what to answer instead.
+    async fn body(&self, parts: &Parts, mut body: Incoming, held: &mut Option<Held>) -> Result<Vec<u8>, HttpResponse> {
+        let read = async {
+            if self.too_large(parts) { Err(Unread::TooLarge) } else { read(&mut body, self.max_body, held).await }
+        };
         match tokio::time::timeout(BODY_TIMEOUT, read).await {
-            Ok(Some(Ok(bytes))) => Ok(bytes),
-            Ok(Some(Err(error))) => Err(rpc_error(INVALID_REQUEST, &format!("the body could not be read: {error}"))),
-            Ok(None) => {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(Unread::Broken(error))) => {
+                Err(rpc_error(INVALID_REQUEST, &format!("the body could not be read: {error}")))
+            }
+            Ok(Err(Unread::TooLarge)) => {
                 drain(&mut body).await;
                 Err(rpc_error(INVALID_REQUEST, &too_large(self.max_body)))
+            }
+            Ok(Err(Unread::Refused(error))) => {
+                drain(&mut body).await;
+                Err(rpc_error(error.code(), &error.to_string()))
             }
             Err(_) => {
                 let seconds = BODY_TIMEOUT.as_secs();
@@ -228,20 +237,28 @@ async fn frame(body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
     std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await
 }
 
-/// Reads a body; `None` if it has more than `max` bytes.
-async fn read(body: &mut Incoming, max: u64) -> Option<hyper::Result<Vec<u8>>> {
+/// Why there is no body.
+enum Unread {
+    TooLarge,
+    /// There is no room for it.
+    Refused(CallError),
+    Broken(hyper::Error),
+}
+
+/// Reads a body of at most `max` bytes.
+async fn read(body: &mut Incoming, max: u64, held: &mut Option<Held>) -> Result<Vec<u8>, Unread> {
     let mut bytes = Vec::new();
     while let Some(frame) = frame(body).await {
-        let data = match frame {
-            Ok(frame) => frame.into_data().unwrap_or_default(),
-            Err(error) => return Some(Err(error)),
-        };
+        let data = frame.map_err(Unread::Broken)?.into_data().unwrap_or_default();
         if (bytes.len() + data.len()) as u64 > max {
-            return None;
+            return Err(Unread::TooLarge);
+        }
+        if let Some(held) = held {
+            held.add(data.len()).map_err(Unread::Refused)?;
         }
         bytes.extend_from_slice(&data);
     }
-    Some(Ok(bytes))
+    Ok(bytes)
 }
 
 /// Reads and forgets a body, so that its sender gets to reading the answer.
@@ -326,14 +343,18 @@ where
             if parts.method != Method::POST || parts.headers.get(CONTENT_TYPE) != Some(&JSON) {
                 return inner.call(HttpRequest::from_parts(parts, HttpBody::empty())).await;
             }
-            let body = match rules.body(&parts, body).await {
+            // Until the answer is made.
+            let mut held = parts.extensions.get::<Owed>().map(Owed::hold);
+            let body = match rules.body(&parts, body, &mut held).await {
                 Ok(body) => body,
                 Err(refusal) => return Ok(refusal),
             };
             if let Some(refusal) = judge(&body) {
                 return Ok(refusal);
             }
-            inner.call(HttpRequest::from_parts(parts, HttpBody::from(body))).await
+            let answer = inner.call(HttpRequest::from_parts(parts, HttpBody::from(body))).await;
+            drop(held);
+            answer
         })
     }
 }

@@ -26,6 +26,12 @@ pub const MAX_SUBSCRIPTIONS: u32 = 64;
 /// Messages that may wait for a slow WebSocket reader.
 pub const SUBSCRIPTION_BUFFER: u32 = 128;
 
+/// Final blocks that a subscription may be behind before it reads what it missed from the chain.
+pub const BLOCKS_BACKLOG: usize = 256;
+
+/// News of the mempool that a subscription may be behind before it misses some.
+pub const POOL_BACKLOG: usize = 1_024;
+
 /// Bytes of messages of a WebSocket's subscriptions that may wait for its reader (one more when
 /// nothing waits): a block's logs fit, and all connections together stay within what a node has.
 pub const SUBSCRIPTION_BYTES: usize = 4 * 1024 * 1024;
@@ -168,8 +174,14 @@ pub const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval of the pings that keep a WebSocket open through proxies.
 pub const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Time without an answer after which a WebSocket is closed.
-pub const PING_TIMEOUT: Duration = Duration::from_secs(75);
+/// Pings after which a WebSocket is closed of which nothing was heard since the first of them.
+pub const MAX_SILENT_PINGS: u32 = 2;
+
+/// Time for a message of a WebSocket to arrive, from its begin.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Time for writing why a WebSocket is closed, after what is just being written.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How far the server's threads stand behind all others (`nice`, 19 is the most). Blocks are made first: with 10,
 /// a flood of traces that takes all processors doubles the time between some blocks; with 19 it is not seen.

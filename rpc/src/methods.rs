@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
+use assent_chain::{ExecutedBlock, mempool::PoolEvent};
 use jsonrpsee::{
     Methods, RpcModule,
     core::JsonRawValue,
     types::{Extensions, Params},
 };
 use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
 
 use crate::{
     assent,
@@ -20,9 +22,10 @@ use crate::{
     debug,
     errors::CallError,
     eth::{self, filters::Filters},
-    limits::{HEAVY_QUEUE_PER_SLOT, READ_QUEUE, READ_SLOTS},
+    limits::{BLOCKS_BACKLOG, HEAVY_QUEUE_PER_SLOT, POOL_BACKLOG, READ_QUEUE, READ_SLOTS},
     net, openrpc, ots,
     params::Args,
+    relay::Relay,
     server::RpcError,
     trace, txpool, web3,
 };
@@ -50,6 +53,8 @@ pub(crate) struct Api {
     pub(crate) backend: Backend,
     pub(crate) config: RpcConfig,
     pub(crate) filters: Filters,
+    blocks: Relay<Arc<ExecutedBlock>>,
+    transactions: Relay<PoolEvent>,
     /// Runs executions.
     executions: BlockingPool,
     /// Runs searches, apart from them: neither keeps the other out.
@@ -66,10 +71,22 @@ impl Api {
             backend,
             config: config.clone(),
             filters: Filters::default(),
+            blocks: Relay::new(BLOCKS_BACKLOG),
+            transactions: Relay::new(POOL_BACKLOG),
             executions: pool("too many executions (eth_call, eth_estimateGas) wait", config.execution_slots()),
             searches: pool("too many searches (eth_getLogs, eth_feeHistory and the like) wait", config.search_slots()),
             reads: BlockingPool::new(reads, READ_SLOTS, READ_QUEUE),
         }
+    }
+
+    /// Final blocks from now on, soon after the chain has them; `None` when some are missed.
+    pub(crate) fn blocks(&self) -> Receiver<Option<Arc<ExecutedBlock>>> {
+        self.blocks.subscribe(|| self.backend.chain.subscribe())
+    }
+
+    /// News of the mempool from now on; `None` when some are missed.
+    pub(crate) fn transactions(&self) -> Receiver<Option<PoolEvent>> {
+        self.transactions.subscribe(|| self.backend.chain.pool().subscribe())
     }
 
     /// Reads from the chain on a blocking thread.

@@ -6,11 +6,12 @@
 
 use std::{
     net::IpAddr,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use jsonrpsee::{
     BatchResponseBuilder, MethodCallback, MethodResponse, Methods,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
@@ -195,8 +196,11 @@ where
 
     async fn within(&self, request: Request<'_>, deadline: Instant) -> MethodResponse {
         let id = request.id.clone().into_owned();
-        match tokio::time::timeout_at(deadline.into(), self.inner.call(request)).await {
-            Ok(answer) => answer,
+        // Some methods run before there is a future.
+        let call = AssertUnwindSafe(async { self.inner.call(request).await }).catch_unwind();
+        match tokio::time::timeout_at(deadline.into(), call).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => MethodResponse::error(id, ErrorObjectOwned::from(CallError::internal("a call panicked"))),
             Err(_) => MethodResponse::error(id, ErrorObjectOwned::from(CallError::TimedOut(self.rules.timeout))),
         }
     }
@@ -261,4 +265,54 @@ fn record(method: &'static str, peer: Option<Peer>, took: Duration, answer: &Met
         error = code,
         "call"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::{Ready, ready};
+
+    use jsonrpsee::RpcModule;
+
+    use super::*;
+
+    /// Fails before there is a future, as methods do that answer at once.
+    #[derive(Clone)]
+    struct Faulty;
+
+    impl RpcServiceT for Faulty {
+        type MethodResponse = MethodResponse;
+        type NotificationResponse = MethodResponse;
+        type BatchResponse = MethodResponse;
+
+        fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+            assert_ne!(request.method_name(), "bug", "a bug");
+            nothing()
+        }
+
+        fn batch<'a>(&self, _: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+            nothing()
+        }
+
+        fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+            nothing()
+        }
+    }
+
+    fn nothing() -> Ready<MethodResponse> {
+        ready(MethodResponse::notification())
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_method_panics_is_answered() {
+        let mut module = RpcModule::new(());
+        module.register_method("bug", |_, _, _| "never called").unwrap();
+        let timeout = Duration::from_secs(60);
+        let rules = Rules { methods: module.into(), limiter: None, timeout, max_response: 1_000 };
+        let gate = Gate::new(Faulty, Arc::new(rules));
+        let answer = gate.call(Request::owned("bug".into(), None, Id::Number(7))).await;
+        assert_eq!(answer.as_error_code(), Some(crate::errors::INTERNAL));
+        assert!(answer.as_json().get().contains(r#""id":7"#), "{answer}");
+    }
 }

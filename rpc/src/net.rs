@@ -24,6 +24,6 @@ fn listening(_: &Api, _: &Args) -> Result<bool, CallError> {
 }
 
 fn peer_count(api: &Api, _: &Args) -> Result<U64, CallError> {
-    let status = api.backend.status.borrow();
+    let status = api.backend.status.borrow().clone();
     Ok(U64::from(status.peers.iter().filter(|peer| peer.connected).count()))
 }

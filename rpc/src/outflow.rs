@@ -1,9 +1,9 @@
 //! What clients have not read yet: calls that are not answered and answers that are not written, bounded for each
 //! connection and for the whole node.
 //!
-//! A WebSocket is not read on while it owes much ([`Owed::turn`]); HTTP has one answer at a time. An answer is counted
-//! when it is made ([`Held`]) and until its bytes have left: the count goes with the memory, so none is lost when a
-//! call is given up. What finds no room is not kept, and the call is told that the node is busy. A client that takes
+//! A WebSocket is not read on while it owes much ([`Owed::turn`]); HTTP has one answer at a time. A message is counted as
+//! it comes, an answer when it is made ([`Held`]) and until its bytes have left: the count goes with the memory, so none
+//! is lost when a call is given up. What finds no room is not kept, and the call is told that the node is busy. A client that takes
 //! nothing at all loses its connection (see `socket`).
 
 use std::{
@@ -107,9 +107,14 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Counts the bytes of the message.
-    pub(crate) fn count(&mut self, bytes: usize) {
-        self.held.count(bytes);
+    /// Counts bytes of the message if there is room for them.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), CallError> {
+        self.held.add(bytes)
+    }
+
+    /// Counts none: they are not kept.
+    pub(crate) fn clear(&mut self) {
+        self.held.release(self.held.bytes);
     }
 }
 
@@ -121,8 +126,8 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Counts bytes of an answer if there is room for them. Small answers always have room: the call is carried out,
-    /// and who sent a transaction should know.
+    /// Counts bytes of a message or an answer if there is room for them. Small ones always have room: the call is carried
+    /// out, and who sent a transaction should know.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), CallError> {
         self.count(bytes);
         let (connection, node) = (&self.owed.0, &self.owed.0.node);
@@ -273,7 +278,7 @@ mod tests {
         assert!(unconstrained(owed.turn()).now_or_never().is_none(), "one too many");
         turns.pop();
         let mut turn = unconstrained(owed.turn()).now_or_never().unwrap().unwrap();
-        turn.count(OWED_BYTES);
+        turn.add(OWED_BYTES).unwrap();
         turns.pop();
         let next = owed.turn();
         tokio::pin!(next);

@@ -1,10 +1,11 @@
 //! WebSocket: reading calls, carrying them out beside each other, and writing their answers and what subscriptions tell.
 //!
 //! The transport is this crate's own: jsonrpsee's reads on whatever waits to be written. Here a message is read when
-//! there is room for its answer, and its turn ends when the answer is written (see `outflow`).
+//! there is room for its answer, and its turn ends when the answer is written (see `frames` and `outflow`).
 
 use std::{
     hash::{BuildHasher, RandomState},
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -14,7 +15,6 @@ use std::{
 use futures::{
     FutureExt,
     future::{BoxFuture, ready},
-    io::{BufReader, BufWriter},
 };
 use hyper::{
     StatusCode,
@@ -27,29 +27,33 @@ use jsonrpsee::{
     core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
     server::{HttpBody, HttpRequest, HttpResponse, IdProvider, StopHandle},
     types::{
-        ErrorCode, ErrorObject, Extensions, Id, InvalidRequest, Params, Request, SubscriptionId,
+        ErrorCode, Extensions, Id, InvalidRequest, Params, Request, SubscriptionId,
         error::{reject_too_big_batch_request, reject_too_many_subscriptions},
     },
 };
 use serde_json::value::RawValue;
-use soketto::{Incoming, Receiver, Sender, connection::Error, data::ByteSlice125, handshake::http::Server};
+use soketto::{base::OpCode, handshake::http::Server};
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    time::MissedTickBehavior,
+    io::{ReadHalf, WriteHalf},
+    sync::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        oneshot,
+    },
+    time::{MissedTickBehavior, timeout},
 };
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 use crate::{
     config::RpcConfig,
-    errors::INVALID_REQUEST,
-    http::{plain, too_large, unreadable},
-    limits::{PING_INTERVAL, PING_TIMEOUT, SUBSCRIPTION_BUFFER},
+    eth::subscriptions::Outbox,
+    frames::{Close, Ending, Frames, Message, Messages, Signs},
+    http::{plain, unreadable},
+    limits::{CLOSE_TIMEOUT, MAX_SILENT_PINGS, PING_INTERVAL, SUBSCRIPTION_BUFFER},
     middleware::{Gate, Rules},
     outflow::{Held, Owed, Turn},
     server::Place,
 };
 
-type Stream = BufReader<BufWriter<Compat<TokioIo<Upgraded>>>>;
+type Stream = TokioIo<Upgraded>;
 
 /// What all WebSockets share.
 #[derive(Debug)]
@@ -100,19 +104,18 @@ pub(crate) struct Upgrade {
 impl Upgrade {
     /// Answers the request that opens a WebSocket, and serves it from then on.
     pub(crate) fn open(self, mut request: HttpRequest) -> HttpResponse {
-        let mut handshake = Server::new();
-        match handshake.receive_request(&request) {
+        match Server::new().receive_request(&request) {
             Ok(response) => {
                 let upgraded = hyper::upgrade::on(&mut request);
                 let extensions = request.into_parts().0.extensions;
-                tokio::spawn(self.serve(upgraded, handshake, extensions));
+                tokio::spawn(self.serve(upgraded, extensions));
                 response.map(|()| HttpBody::empty())
             }
             Err(error) => plain(StatusCode::BAD_REQUEST, &format!("The WebSocket cannot be opened: {error}.\n")),
         }
     }
 
-    async fn serve(self, upgraded: OnUpgrade, handshake: Server, extensions: Extensions) {
+    async fn serve(self, upgraded: OnUpgrade, extensions: Extensions) {
         let upgraded = match upgraded.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
@@ -120,25 +123,35 @@ impl Upgrade {
                 return;
             }
         };
-        let mut builder = handshake.into_builder(BufReader::new(BufWriter::new(TokioIo::new(upgraded).compat())));
-        builder.set_max_message_size(self.sockets.max_body);
-        let (sender, receiver) = builder.finish();
+        let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
+        let signs = Arc::new(Signs::default());
+        let received = Messages::new(reader, self.sockets.max_body, signs.clone());
         let (answers, answered) = mpsc::unbounded_channel();
         let (told, messages) = mpsc::channel(SUBSCRIPTION_BUFFER as usize);
+        let (close, closing) = oneshot::channel();
+        let outbox = extensions.get::<Outbox>().cloned().unwrap_or_default();
         let gate = Gate::new(Dispatch::new(self.sockets.clone(), told), self.sockets.rules.clone());
         let session = Session { gate, extensions, sockets: self.sockets.clone(), answers };
-        let write = write(sender, answered, messages);
+        let write = write(Frames::new(writer), answered, messages, &signs, closing);
         tokio::pin!(write);
         let end = tokio::select! {
-            end = read(receiver, session, &self.owed) => end,
-            Err(error) = &mut write => {
-                tracing::debug!(target: "assent::rpc", %error, "a WebSocket could not be written");
-                End::Gone
-            }
+            end = read(received, session, &self.owed) => end,
+            () = outbox.lost() => End::Ended(Ending::Close(Close::FELL_BEHIND)),
+            Err(error) = &mut write => End::Ended(Ending::Gone(error)),
         };
-        // Calls that run when the server stops are answered. Of a client that is gone nothing is kept.
-        if let End::Stopped = end {
-            let _ = write.await;
+        match end {
+            // Calls that run when the server stops are answered.
+            End::Stopped => {
+                let _ = write.await;
+            }
+            End::Ended(ending) => {
+                tracing::debug!(target: "assent::rpc", %ending, "a WebSocket ends");
+                // Of a client that is gone nothing is kept.
+                if let Ending::Close(why) = ending {
+                    let _ = close.send(why);
+                    let _ = timeout(CLOSE_TIMEOUT, write).await;
+                }
+            }
         }
         drop(self.place);
     }
@@ -148,62 +161,29 @@ impl Upgrade {
 enum End {
     /// The server stops.
     Stopped,
-    /// The client is gone, or does not keep to the protocol.
-    Gone,
+    /// This one ends.
+    Ended(Ending),
 }
 
 /// Reads messages, each when there is room for it.
-async fn read(mut receiver: Receiver<Stream>, session: Session, owed: &Owed) -> End {
+async fn read(mut messages: Messages<ReadHalf<Stream>>, session: Session, owed: &Owed) -> End {
     let session = Arc::new(session);
     let stopped = session.sockets.stop.clone().shutdown();
     tokio::pin!(stopped);
     loop {
         let next = tokio::select! {
-            message = next(&mut receiver, owed) => message,
+            message = messages.next(owed) => message,
             () = &mut stopped => return End::Stopped,
         };
-        let Some((turn, message)) = next else { return End::Gone };
-        match message {
-            Message::Whole(data) => {
+        match next {
+            Ok(Message { turn, data: Ok(data) }) => {
                 let session = session.clone();
                 tokio::spawn(async move { session.carry_out(data, turn).await });
             }
-            Message::TooLarge => {
-                let error = ErrorObject::owned(INVALID_REQUEST, too_large(session.sockets.max_body as u64), None::<()>);
-                session.send(MethodResponse::error(Id::Null, error), turn);
-            }
+            Ok(Message { turn, data: Err(error) }) => session.send(MethodResponse::error(Id::Null, error), turn),
+            Err(ending) => return End::Ended(ending),
         }
     }
-}
-
-enum Message {
-    Whole(Vec<u8>),
-    /// It was skipped.
-    TooLarge,
-}
-
-/// The next message; none if the connection is to end.
-async fn next(receiver: &mut Receiver<Stream>, owed: &Owed) -> Option<(Turn, Message)> {
-    let mut turn = owed.turn().await?;
-    let mut data = Vec::new();
-    loop {
-        match tokio::time::timeout(PING_TIMEOUT, receiver.receive(&mut data)).await {
-            Ok(Ok(Incoming::Data(_))) => break,
-            Ok(Ok(Incoming::Pong(_))) => {}
-            Ok(Ok(Incoming::Closed(_)) | Err(Error::Closed)) => return None,
-            Ok(Err(Error::MessageTooLarge { .. })) => return Some((turn, Message::TooLarge)),
-            Ok(Err(error)) => {
-                tracing::debug!(target: "assent::rpc", %error, "a WebSocket could not be read");
-                return None;
-            }
-            Err(_) => {
-                tracing::debug!(target: "assent::rpc", "a WebSocket does not answer pings");
-                return None;
-            }
-        }
-    }
-    turn.count(data.len());
-    Some((turn, Message::Whole(data)))
 }
 
 /// An answer that is to be written, and what it holds until then.
@@ -213,42 +193,54 @@ struct Answer {
     turn: Turn,
 }
 
-/// Writes answers and messages of subscriptions, and pings. Ends well when there will be no further answer.
+/// Writes answers and messages of subscriptions, pings, and answers to pings. Ends well when it is told to, or when there
+/// will be no further answer.
 async fn write(
-    mut sender: Sender<Stream>,
+    mut frames: Frames<WriteHalf<Stream>>,
     mut answers: UnboundedReceiver<Answer>,
     mut messages: mpsc::Receiver<Box<RawValue>>,
-) -> Result<(), Error> {
+    signs: &Signs,
+    mut closing: oneshot::Receiver<Close>,
+) -> io::Result<()> {
     let mut pings = tokio::time::interval(PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    let (mut heard, mut silent) = (signs.pings(), 0);
+    let close = loop {
         tokio::select! {
             answer = answers.recv() => {
-                let Some(Answer { json, held, turn }) = answer else { break };
+                // There is none when the server stops, or when there is another reason to close.
+                let Some(Answer { json, held, turn }) = answer else {
+                    break closing.try_recv().unwrap_or(Close::GOING_AWAY);
+                };
                 // What was told before comes before: nothing of a subscription after the answer that it has ended.
                 for _ in 0..messages.len() {
                     let Ok(message) = messages.try_recv() else { break };
-                    send(&mut sender, message).await?;
+                    send(&mut frames, &message).await?;
                 }
-                send(&mut sender, json).await?;
-                drop((held, turn));
+                send(&mut frames, &json).await?;
+                drop((json, held, turn));
             }
-            Some(message) = messages.recv() => send(&mut sender, message).await?,
+            Some(message) = messages.recv() => send(&mut frames, &message).await?,
+            Ok(()) = heard.changed() => {
+                let ping = heard.borrow_and_update().clone();
+                frames.send(OpCode::Pong, &ping).await?;
+            }
+            Ok(close) = &mut closing => break close,
             _ = pings.tick() => {
-                let nothing: &[u8] = &[];
-                if let Ok(nothing) = ByteSlice125::try_from(nothing) {
-                    sender.send_ping(nothing).await?;
-                    sender.flush().await?;
+                // Only pings that were sent count: while an answer is being written there are none.
+                silent = if signs.alive() { 0 } else { silent + 1 };
+                if silent > MAX_SILENT_PINGS {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer pings"));
                 }
+                frames.send(OpCode::Ping, &[]).await?;
             }
         }
-    }
-    sender.close().await
+    };
+    frames.close(close).await
 }
 
-async fn send(sender: &mut Sender<Stream>, json: Box<RawValue>) -> Result<(), Error> {
-    sender.send_text_owned(String::from(Box::<str>::from(json))).await?;
-    sender.flush().await
+async fn send(frames: &mut Frames<WriteHalf<Stream>>, json: &RawValue) -> io::Result<()> {
+    frames.send(OpCode::Text, json.get().as_bytes()).await
 }
 
 /// What the messages of a WebSocket share.

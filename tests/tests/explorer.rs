@@ -91,7 +91,7 @@ async fn the_overview_follows_the_chain_by_itself() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_search_finds_everything_and_helps_where_there_is_nothing() -> Result<()> {
-    passes("search.mjs", Chain::Showcase, &screenshots(), 24).await
+    passes("search.mjs", Chain::Showcase, &screenshots(), 23).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

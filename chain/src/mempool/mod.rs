@@ -73,8 +73,8 @@ use sender::{Changes, SenderQueue};
 /// transactions in memory, 128 KiB each at worst, after these have left the pool.
 const SUBSCRIBER_BACKLOG: usize = 1_024;
 
-/// Senders that are looked at while the lock is held, when all are.
-const SENDERS_AT_A_TIME: usize = 256;
+/// Senders and transactions that are looked at while the lock is held, when all are (of one sender always all).
+const LOOKS_AT_A_TIME: usize = 256;
 
 /// Journal records that are admitted at a time at start.
 const RESTORE_BATCH: usize = 1_024;
@@ -424,10 +424,16 @@ impl Mempool {
     /// Looks at all senders, some at a time, so that the lock is never held for long.
     fn each_sender(&self, mut look: impl FnMut(Address, &SenderQueue)) {
         let senders: Vec<Address> = self.lock().pool.senders.keys().copied().collect();
-        for some in senders.chunks(SENDERS_AT_A_TIME) {
+        let mut rest = senders.iter();
+        while !rest.as_slice().is_empty() {
             let state = self.lock();
-            for sender in some {
+            let mut looks = 0;
+            while looks < LOOKS_AT_A_TIME
+                && let Some(sender) = rest.next()
+            {
+                looks += 1;
                 if let Some(queue) = state.pool.senders.get(sender) {
+                    looks += queue.executable.len() + queue.queued.len();
                     look(*sender, queue);
                 }
             }

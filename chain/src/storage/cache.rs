@@ -28,23 +28,30 @@ impl CodeCache {
             return Some(code.clone());
         }
         let code = generations.old.remove(hash)?;
-        generations.insert(*hash, code.clone());
+        let gone = generations.insert(*hash, code.clone());
+        drop(generations);
+        drop(gone);
         Some(code)
     }
 
     pub(super) fn insert(&self, hash: B256, code: Bytecode) {
-        self.0.lock().insert(hash, code);
+        let gone = self.0.lock().insert(hash, code);
+        drop(gone);
     }
 }
 
 impl Generations {
-    fn insert(&mut self, hash: B256, code: Bytecode) {
+    /// Returns what is dropped. Freeing it takes longer than all else: to be done without the lock, for which the making
+    /// of blocks may wait.
+    fn insert(&mut self, hash: B256, code: Bytecode) -> B256Map<Bytecode> {
         self.bytes += code.len();
         self.young.insert(hash, code);
-        if self.bytes > GENERATION_BYTES {
-            self.old = std::mem::take(&mut self.young);
-            self.bytes = 0;
+        if self.bytes <= GENERATION_BYTES {
+            return B256Map::default();
         }
+        self.bytes = 0;
+        let young = std::mem::take(&mut self.young);
+        std::mem::replace(&mut self.old, young)
     }
 }
 

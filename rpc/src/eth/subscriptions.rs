@@ -2,8 +2,8 @@
 //!
 //! Blocks are final when they are told, so nothing is ever taken back. A client that reads slowly
 //! misses no block: what its channel lost is read from the chain again. Pending transactions it
-//! may miss. The subscriptions of one that does not read at all end: what waits for it is bounded
-//! in number and in bytes ([`Outbox`]).
+//! may miss. What waits for one that does not read at all is bounded in number and in bytes
+//! ([`Outbox`]). A subscription that cannot go on ends its connection: the client would wait for its messages forever.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,10 @@ use jsonrpsee::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::{
+    sync::{Notify, broadcast::error::RecvError},
+    time::Instant,
+};
 
 use crate::{
     errors::CallError,
@@ -89,7 +92,7 @@ fn kind(args: &Args) -> Result<Kind, CallError> {
 
 async fn tell_blocks(pending: PendingSubscriptionSink, outbox: Outbox, api: &Arc<Api>, kind: &Kind) {
     // Before the client knows of its subscription, so that no block falls between.
-    let mut blocks = api.backend.chain.subscribe();
+    let mut blocks = api.blocks();
     let mut next = api.backend.chain.head().number.saturating_add(1);
     let Ok(sink) = pending.accept().await else { return };
     let sink = BoundedSink { sink, outbox };
@@ -99,10 +102,10 @@ async fn tell_blocks(pending: PendingSubscriptionSink, outbox: Outbox, api: &Arc
             () = sink.sink.closed() => return,
         };
         let block = match received {
-            Ok(block) if block.number() < next => continue,
-            Ok(block) => FullBlock::from(&*block),
+            Ok(Some(block)) if block.number() < next => continue,
+            Ok(Some(block)) => FullBlock::from(&*block),
             // The next block shows what is missing.
-            Err(RecvError::Lagged(_)) => continue,
+            Ok(None) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
         if missed(&sink, api, kind, next..block.number()).await.is_err() || tell(&sink, kind, &block).await.is_err() {
@@ -146,7 +149,7 @@ enum Pending {
 }
 
 async fn tell_transactions(pending: PendingSubscriptionSink, outbox: Outbox, api: &Api, full: bool) {
-    let mut transactions = api.backend.chain.pool().subscribe();
+    let mut transactions = api.transactions();
     let Ok(sink) = pending.accept().await else { return };
     let sink = BoundedSink { sink, outbox };
     loop {
@@ -155,8 +158,8 @@ async fn tell_transactions(pending: PendingSubscriptionSink, outbox: Outbox, api
             () = sink.sink.closed() => return,
         };
         let tx = match received {
-            Ok(PoolEvent::Admitted { tx, executable: true, .. } | PoolEvent::Promoted { tx }) => tx,
-            Ok(PoolEvent::Admitted { .. }) | Err(RecvError::Lagged(_)) => continue,
+            Ok(Some(PoolEvent::Admitted { tx, executable: true, .. } | PoolEvent::Promoted { tx })) => tx,
+            Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
         let message = match full {
@@ -197,12 +200,23 @@ async fn tell_syncing(pending: PendingSubscriptionSink, outbox: Outbox, api: &Ap
 /// requests. How many messages wait for the reader is known, but not which: at most so many of
 /// these, the last ones, take memory.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outbox(Arc<Mutex<VecDeque<usize>>>);
+pub(crate) struct Outbox(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    sizes: Mutex<VecDeque<usize>>,
+    lost: Notify,
+}
 
 impl Outbox {
+    /// Waits until a subscription has ended that was to go on.
+    pub(crate) async fn lost(&self) {
+        self.0.lost.notified().await;
+    }
+
     /// Notes a message if there is room for it, with so many messages waiting.
     fn note(&self, size: usize, waiting: usize) -> bool {
-        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sizes = self.0.sizes.lock().unwrap_or_else(PoisonError::into_inner);
         // A message that is being sent waits no longer, and is still in memory.
         let held: usize = sizes.iter().rev().take(waiting + 1).sum();
         if waiting > 0 && held.saturating_add(size) > SUBSCRIPTION_BYTES {
@@ -216,10 +230,19 @@ impl Outbox {
     }
 }
 
-/// Where the messages of a subscription go.
+/// Where the messages of a subscription go, as long as it goes on.
 struct BoundedSink {
     sink: SubscriptionSink,
     outbox: Outbox,
+}
+
+impl Drop for BoundedSink {
+    fn drop(&mut self) {
+        // Neither has the client ended it nor is the connection gone.
+        if !self.sink.is_closed() {
+            self.outbox.0.lost.notify_one();
+        }
+    }
 }
 
 impl BoundedSink {
@@ -246,6 +269,8 @@ impl BoundedSink {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use futures::FutureExt;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Kind, CallError> {
@@ -267,21 +292,23 @@ mod tests {
         for _ in 0..10_000 {
             assert!(outbox.note(1, 0));
         }
-        assert!(outbox.0.lock().unwrap().len() <= SUBSCRIPTION_BUFFER as usize + 1);
+        assert!(outbox.0.sizes.lock().unwrap().len() <= SUBSCRIPTION_BUFFER as usize + 1);
     }
 
     /// What a subscription sends without end, until it cannot or there were a thousand messages.
-    async fn sends(reads: bool) -> usize {
+    async fn sends(reads: bool, outbox: &Outbox) -> usize {
         let (ended, mut told) = tokio::sync::mpsc::channel(1);
         let mut module = jsonrpsee::RpcModule::new(());
+        let outbox = outbox.clone();
         let subscription = move |_: Params<'static>, pending: PendingSubscriptionSink, _, _| {
-            let ended = ended.clone();
+            let (ended, outbox) = (ended.clone(), outbox.clone());
             async move {
-                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox: Outbox::default() };
+                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox };
                 let (text, mut sent) = ("x".repeat(MESSAGE), 0);
                 while sent < 1_000 && sink.send(&text).await.is_ok() {
                     sent += 1;
                 }
+                drop(sink);
                 ended.send(sent).await.unwrap();
             }
         };
@@ -299,10 +326,36 @@ mod tests {
     const MESSAGE: usize = 100 * 1024;
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_read_holds_little_and_loses_the_subscription() {
-        let held = sends(false).await * MESSAGE;
+    async fn who_does_not_read_holds_little_and_loses_the_connection() {
+        let outbox = Outbox::default();
+        let held = sends(false, &outbox).await * MESSAGE;
         assert!((SUBSCRIPTION_BYTES / 2..SUBSCRIPTION_BYTES).contains(&held), "{held}");
-        assert_eq!(sends(true).await, 1_000, "who reads gets everything");
+        outbox.lost().await;
+        assert_eq!(sends(true, &Outbox::default()).await, 1_000, "who reads gets everything");
+    }
+
+    #[tokio::test]
+    async fn who_ends_a_subscription_keeps_the_connection() {
+        let outbox = Outbox::default();
+        let (ended, mut told) = tokio::sync::mpsc::channel(1);
+        let mut module = jsonrpsee::RpcModule::new(());
+        let of_sink = outbox.clone();
+        let subscription = move |_: Params<'static>, pending: PendingSubscriptionSink, _, _| {
+            let (ended, outbox) = (ended.clone(), of_sink.clone());
+            async move {
+                let sink = BoundedSink { sink: pending.accept().await.unwrap(), outbox };
+                sink.sink.closed().await;
+                drop(sink);
+                ended.send(()).await.unwrap();
+            }
+        };
+        module.register_subscription("subscribe", "news", "unsubscribe", subscription).unwrap();
+        let request = r#"{"jsonrpc": "2.0", "id": 1, "method": "subscribe"}"#;
+        let (_, messages) = module.raw_json_request(request, 1).await.unwrap();
+        // As when the connection ends.
+        drop(messages);
+        told.recv().await.unwrap();
+        assert!(outbox.lost().now_or_never().is_none());
     }
 
     #[test]

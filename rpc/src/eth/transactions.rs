@@ -43,14 +43,14 @@ pub(crate) async fn send_raw_sync(api: Arc<Api>, args: Args) -> Result<Json, Cal
     let asked = args.optional(1, "timeout", params::u64)?.filter(|milliseconds| *milliseconds > 0);
     let waited = asked.map_or(SYNC_WAIT, Duration::from_millis).min(api.config.request_timeout / 10 * 9);
     // Before the transaction can be in a block, so that none is missed.
-    let mut blocks = api.backend.chain.subscribe();
+    let mut blocks = api.blocks();
     let hash = submit(&api, raw).await?;
     let receipt = async {
         loop {
             let found = match blocks.recv().await {
-                Ok(block) => block.block().transactions().iter().any(|tx| *tx.hash() == hash),
+                Ok(Some(block)) => block.block().transactions().iter().any(|tx| *tx.hash() == hash),
                 // It may be in one of the blocks that were missed.
-                Err(RecvError::Lagged(_)) => true,
+                Ok(None) | Err(RecvError::Lagged(_)) => true,
                 Err(RecvError::Closed) => return Err(stopping()),
             };
             if found && let Some(receipt) = find_receipt(api.clone(), hash).await? {
