@@ -32,7 +32,7 @@ fn raised(limit: &Rlimit, needed: u64) -> Option<Rlimit> {
     let current = limit.current?;
     let most = limit.maximum.unwrap_or(u64::MAX);
     let wanted = needed.min(most);
-    (current < wanted).then(|| Rlimit { current: Some(wanted), maximum: limit.maximum })
+    (current < wanted).then_some(Rlimit { current: Some(wanted), maximum: limit.maximum })
 }
 
 #[cfg(test)]
