@@ -38,7 +38,11 @@ fn write_section(text: &mut String, setting: &Setting, chains: &[Measured]) -> s
          that are not measured are idle meanwhile.\n",
         time.as_secs()
     )?;
-    writeln!(text, "- Machine: {machine}; nodes, load and client share it")?;
+    writeln!(
+        text,
+        "- Machine: {machine}; nodes, load and client share it. The client gives way to the servers (nice 19), as if it \
+         had a machine of its own"
+    )?;
     match other {
         Some(version) => writeln!(
             text,
