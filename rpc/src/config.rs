@@ -36,7 +36,8 @@ pub struct RpcConfig {
     pub rate_limit: Option<u32>,
     /// Time that one call may take.
     pub request_timeout: Duration,
-    /// Time in which a client must take some of what is written to it, or lose its connection.
+    /// Time in which a client must take some of what is written to it, or lose its connection. Who owes more than
+    /// [`limits::SLOW_BYTES`] must take [`limits::SLOW_RATE`] bytes for each second of it.
     pub write_timeout: Duration,
     /// Executions (`eth_call`, `eth_estimateGas`, traces) that run at a time; 0: one per processor. Half as
     /// many searches (`eth_getLogs`, `eth_feeHistory`) run beside them.

@@ -382,12 +382,7 @@ mod tests {
     #[tokio::test]
     async fn without_room_in_the_node_a_message_is_skipped() {
         let mut client = client(1 << 20);
-        let others: Vec<_> = (0..4).map(|_| client.outflow.connection()).collect();
-        let mut all: Vec<_> = others.iter().map(Owed::hold).collect();
-        for held in &mut all {
-            let config = RpcConfig::default();
-            held.add(crate::limits::OWED_BYTES + (config.max_body + config.max_response) as usize).unwrap();
-        }
+        let _others = client.outflow.crowd(50_000);
         client.send(OpCode::Text, true, &[b' '; 100_000]).await;
         client.send(OpCode::Text, true, b"small").await;
         assert_eq!(client.next().await, Err(crate::errors::LIMIT_EXCEEDED));

@@ -49,15 +49,27 @@ pub const OWED_CALLS: usize = 128;
 /// Bytes of them, requests and answers; beyond it nothing more is read.
 pub const OWED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Connections whose share (these bytes, one more request and one more answer) all connections together may owe. An
+/// Shares of a connection (these bytes, one more request and one more answer) that all connections together may owe. An
 /// answer for which there is no room is not kept.
 pub const OWED_SHARES: usize = 4;
+
+/// How many times what a connection owes must fit into what then is left for all. So some connections that are not read
+/// cannot take everything: with the default sizes five leave some 23 MiB to a sixth, and what the next may owe shrinks by a
+/// third each time.
+pub const OWED_ROOM: usize = 2;
 
 /// Bytes of an answer that always has room: that of a call that changes something is no larger.
 pub const SMALL_ANSWER: usize = 1024;
 
 /// Time in which a client must take some of what is written to it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that a client may owe for as long as it takes any of them in time.
+pub const SLOW_BYTES: usize = 1024 * 1024;
+
+/// Bytes per second that a client must take which owes more, on average over the time above in which writes wait for it.
+/// The system's buffers take and give way in pieces of a megabyte: a higher rate would not be told from a lower one.
+pub const SLOW_RATE: usize = 32 * 1024;
 
 /// Requests per second of one address when the server listens beyond loopback. One transaction
 /// takes a handful of calls; a load client should be given a larger limit in the configuration.

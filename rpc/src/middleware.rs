@@ -19,7 +19,7 @@ use jsonrpsee::{
 };
 
 use crate::{
-    errors::CallError,
+    errors::{CallError, INVALID_REQUEST},
     measures,
     outflow::{self, Held, Owed},
     rate_limit::RateLimiter,
@@ -92,7 +92,7 @@ where
             let deadline = Instant::now() + gate.rules.timeout;
             let held = request.extensions.get::<Owed>().map(Owed::hold);
             let id = request.id.clone().into_owned();
-            owe(gate.one(request, deadline).await, id, held)
+            owe(gate.one(request, deadline, false).await, id, held)
         }
     }
 
@@ -109,7 +109,7 @@ where
             for entry in batch {
                 let entry = match entry {
                     Ok(BatchEntry::Call(request)) if request.method_name() == "eth_sendRawTransaction" => {
-                        transactions.push(gate.one(request, deadline));
+                        transactions.push(gate.one(request, deadline, true));
                         continue;
                     }
                     other => other,
@@ -120,7 +120,7 @@ where
                     }
                 }
                 let answer = match entry {
-                    Ok(BatchEntry::Call(request)) => gate.one(request, deadline).await,
+                    Ok(BatchEntry::Call(request)) => gate.one(request, deadline, true).await,
                     Ok(BatchEntry::Notification(_)) => {
                         notified = true;
                         continue;
@@ -153,11 +153,12 @@ impl<S> Gate<S>
 where
     S: RpcServiceT<MethodResponse = MethodResponse> + Send + Sync,
 {
-    async fn one(&self, request: Request<'_>, deadline: Instant) -> MethodResponse {
+    async fn one(&self, request: Request<'_>, deadline: Instant, in_batch: bool) -> MethodResponse {
         let start = Instant::now();
         let peer = request.extensions.get::<Peer>().copied();
         let method = self.method(&request, peer);
-        let answer = match self.admit(&request, method, peer, start) {
+        let admitted = self.admit(&request, method, peer, start);
+        let answer = match admitted.and_then(|()| self.suits(&request, in_batch)) {
             Ok(()) => self.within(request, deadline).await,
             Err(error) => MethodResponse::error(request.id, ErrorObjectOwned::from(error)),
         };
@@ -191,6 +192,19 @@ where
                 let name = request.method_name().chars().take(MAX_NAME).collect();
                 Err(CallError::MethodNotFound(name))
             }
+        }
+    }
+
+    /// The answer to a call that subscribes is written on its own, so that it comes before what is told; it cannot be part
+    /// of the answer to a batch as well.
+    fn suits(&self, request: &Request<'_>, in_batch: bool) -> Result<(), CallError> {
+        let callback = self.rules.methods.method_with_name(request.method_name());
+        match callback {
+            Some((name, MethodCallback::Subscription(_))) if in_batch => {
+                let message = format!("{name} cannot be part of a batch: send it as a message of its own");
+                Err(CallError::Coded { code: INVALID_REQUEST, message })
+            }
+            _ => Ok(()),
         }
     }
 

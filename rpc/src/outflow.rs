@@ -3,8 +3,9 @@
 //!
 //! A WebSocket is not read on while it owes much ([`Owed::turn`]); HTTP has one answer at a time. A message is counted as
 //! it comes, an answer when it is made ([`Held`]) and until its bytes have left: the count goes with the memory, so none
-//! is lost when a call is given up. What finds no room is not kept, and the call is told that the node is busy. A client that takes
-//! nothing at all loses its connection (see `socket`).
+//! is lost when a call is given up. What finds no room is not kept, and the call is told that the node is busy. The less
+//! room the node has left, the less may one connection owe: some that are not read leave room for others. A client that
+//! takes nothing, or little while it owes much, loses its connection (see `socket`).
 
 use std::{
     pin::Pin,
@@ -25,7 +26,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::{
     config::RpcConfig,
     errors::CallError,
-    limits::{OWED_BYTES, OWED_CALLS, OWED_SHARES, SMALL_ANSWER},
+    limits::{OWED_BYTES, OWED_CALLS, OWED_ROOM, OWED_SHARES, SLOW_BYTES, SMALL_ANSWER},
     measures,
 };
 
@@ -79,7 +80,7 @@ impl Owed {
         let permit = self.0.calls.clone().acquire_owned().await.ok()?;
         loop {
             let room = self.0.room.notified();
-            // In a full node only who owes nothing is read, and told that the node is busy.
+            // Without room for more, only who owes nothing is read, and told that the node is busy.
             let most = if self.full() { 1 } else { OWED_BYTES };
             if self.0.bytes.load(SeqCst) < most {
                 return Some(Turn { held: self.hold(), _permit: permit });
@@ -88,9 +89,22 @@ impl Owed {
         }
     }
 
-    /// Whether there is hardly room for another answer in the whole node.
+    /// Whether the connection may not even owe another small answer.
     pub(crate) fn full(&self) -> bool {
-        self.0.node.bytes.load(SeqCst).saturating_add(OWED_BYTES) > self.0.node.limit
+        !self.fits(SMALL_ANSWER)
+    }
+
+    /// Whether the connection owes so much that its client must take it fast.
+    pub(crate) fn much(&self) -> bool {
+        self.0.bytes.load(SeqCst) > SLOW_BYTES
+    }
+
+    /// Whether the connection may owe so many bytes more: no more than its share, and only part of what is left for all.
+    fn fits(&self, more: usize) -> bool {
+        let node = &self.0.node;
+        let own = self.0.bytes.load(SeqCst).saturating_add(more);
+        let all = node.bytes.load(SeqCst).saturating_add(more);
+        own <= node.share && own.saturating_mul(OWED_ROOM) <= node.limit.saturating_sub(all)
     }
 
     /// Nothing yet, of this connection.
@@ -130,9 +144,7 @@ impl Held {
     /// out, and who sent a transaction should know.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), CallError> {
         self.count(bytes);
-        let (connection, node) = (&self.owed.0, &self.owed.0.node);
-        let fits = connection.bytes.load(SeqCst) <= node.share && node.bytes.load(SeqCst) <= node.limit;
-        if fits || self.bytes <= SMALL_ANSWER {
+        if self.owed.fits(0) || self.bytes <= SMALL_ANSWER {
             return Ok(());
         }
         self.release(bytes);
@@ -235,25 +247,70 @@ mod tests {
         held
     }
 
+    impl Outflow {
+        /// What a connection that owes nothing yet may owe.
+        fn room(&self) -> usize {
+            let left = self.0.limit.saturating_sub(self.bytes());
+            self.0.share.min(left / (OWED_ROOM + 1))
+        }
+
+        /// Connections that owe all they may, so many that others may owe no more than that.
+        pub(crate) fn crowd(&self, most: usize) -> Vec<Held> {
+            let mut all = Vec::new();
+            while self.room() > most {
+                all.push(held(&self.connection(), self.room()));
+            }
+            all
+        }
+    }
+
     #[test]
-    fn a_connection_has_its_share_and_all_together_a_limit() {
+    fn a_connection_has_its_share() {
         let (outflow, share) = outflow();
-        let owed: Vec<_> = (0..OWED_SHARES).map(|_| outflow.connection()).collect();
-        let all: Vec<_> = owed.iter().map(|owed| held(owed, share)).collect();
-        assert_eq!(outflow.bytes(), OWED_SHARES * share);
-        let mut more = owed[0].hold();
-        assert!(matches!(more.add(SMALL_ANSWER + 1), Err(CallError::Busy(_))));
+        let owed = outflow.connection();
+        let mut more = owed.hold();
+        assert!(matches!(more.add(share + 1), Err(CallError::Busy(_))));
+        assert_eq!(outflow.bytes(), 0, "what was refused is not counted");
+        more.add(share).unwrap();
+        assert!(owed.full() && owed.much());
+        assert!(!outflow.connection().full(), "others have room");
+        drop(more);
+        assert!(!owed.full() && !owed.much());
+        assert_eq!(outflow.bytes(), 0);
+    }
+
+    #[test]
+    fn four_slow_readers_leave_room_for_a_fifth_client() {
+        let outflow = Outflow::new(&RpcConfig::default());
+        let mut slow = Vec::new();
+        for _ in 0..4 {
+            let (owed, room) = (outflow.connection(), outflow.room());
+            slow.push(held(&owed, room));
+            assert!(owed.hold().add(room.max(SMALL_ANSWER + 1)).is_err(), "it has all it may have");
+        }
+        let fifth = outflow.connection();
+        assert!(!fifth.full());
+        let answer = held(&fifth, 32 << 20);
+        assert!(!fifth.full(), "and more");
+        drop(answer);
+        let _fifth = held(&fifth, outflow.room());
+        let sixth = outflow.connection();
+        assert!(!sixth.full());
+        held(&sixth, 16 << 20);
+    }
+
+    #[test]
+    fn all_together_have_a_limit() {
+        let (outflow, share) = outflow();
+        let all = outflow.crowd(SMALL_ANSWER - 1);
+        assert!(outflow.bytes() <= OWED_SHARES * share);
         let other = outflow.connection();
         assert!(other.full());
         assert!(matches!(other.hold().add(SMALL_ANSWER + 1), Err(CallError::Busy(_))), "the node is full");
         other.hold().add(SMALL_ANSWER).unwrap();
         drop(all);
-        assert_eq!(outflow.bytes(), 0);
-        assert!(matches!(more.add(share + 1), Err(CallError::Busy(_))));
-        more.add(share).unwrap();
-        drop(more);
         assert!(!other.full());
-        assert_eq!(outflow.bytes(), 0, "what was refused is not counted");
+        assert_eq!(outflow.bytes(), 0);
     }
 
     #[test]

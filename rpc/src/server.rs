@@ -228,7 +228,8 @@ impl Acceptor {
                 place: Arc::new(Place::new(place)),
             },
         };
-        tokio::spawn(connection.serve(Socket::new(socket, self.write_timeout)));
+        let owed = connection.upgrade.owed.clone();
+        tokio::spawn(connection.serve(Socket::new(socket, self.write_timeout, Some(owed))));
     }
 }
 

@@ -129,7 +129,7 @@ async fn connection(socket: TcpStream, router: Router, mut stop: watch::Receiver
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(Socket::new(socket, WRITE_TIMEOUT)), handler);
+        .serve_connection(TokioIo::new(Socket::new(socket, WRITE_TIMEOUT, None)), handler);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,

@@ -212,6 +212,20 @@ async fn what_is_subscribed_comes_before_the_answer_that_ends_it() {
 }
 
 #[tokio::test]
+async fn a_batch_subscribes_to_nothing_and_says_so_once() {
+    let node = Node::start().await;
+    let (mut sender, mut receiver) = websocket(&node).await;
+    let subscribe = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]});
+    send(&mut sender, &format!("[{subscribe},{}]", chain_id(2))).await.unwrap();
+    let answers = answer(&mut receiver).await.unwrap();
+    assert_eq!((&answers[0]["id"], &answers[0]["error"]["code"]), (&json!(1), &json!(-32600)), "{answers}");
+    assert_eq!((&answers[1]["id"], &answers[1]["result"]), (&json!(2), &json!("0x7a69")), "{answers}");
+    node.block(&[]).await;
+    send(&mut sender, &chain_id(3)).await.unwrap();
+    assert_eq!(answer(&mut receiver).await.unwrap()["id"], 3, "nothing else is told");
+}
+
+#[tokio::test]
 async fn what_is_no_websocket_is_told_why() {
     let node = Node::start().await;
     let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
