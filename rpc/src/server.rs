@@ -121,11 +121,18 @@ pub async fn serve(config: RpcConfig, backend: Backend) -> Result<RpcHandle, Rpc
         heavy_per_connection: config.heavy_per_connection(),
     };
     let (tell, listens) = oneshot::channel();
-    let ended =
+    let mut ended =
         threads::run("rpc", acceptor.serve(config.listen, tell), config.evm_timeout).map_err(RpcError::Threads)?;
     let gone =
         |_| RpcError::Threads(std::io::Error::other("there is no asynchronous runtime for it; the log says why"));
-    let addr = listens.await.map_err(gone)??;
+    let addr = match listens.await.map_err(gone).and_then(|bound| bound) {
+        Ok(addr) => addr,
+        Err(error) => {
+            // Its threads have the chain until they are gone, and the caller may end the process.
+            let _ = ended.changed().await;
+            return Err(error);
+        }
+    };
     tracing::info!(target: "assent::rpc", %addr, namespaces = config.namespaces.join(","), "JSON-RPC listens");
     Ok(RpcHandle { addr, server, outflow, ended })
 }

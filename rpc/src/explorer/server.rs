@@ -44,9 +44,16 @@ impl ExplorerServer {
         let (tell, listens) = oneshot::channel();
         let main = run(listen, explorer, heads, stop.subscribe(), tell);
         // A page may run a transaction again, which takes this long at most.
-        let ended = threads::run("explorer", main, EVM_TIMEOUT).map_err(ExplorerError::Threads)?;
+        let mut ended = threads::run("explorer", main, EVM_TIMEOUT).map_err(ExplorerError::Threads)?;
         let gone = |_| ExplorerError::Threads(io::Error::other("there is no asynchronous runtime; the log says why"));
-        let address = listens.await.map_err(gone)??;
+        let address = match listens.await.map_err(gone).and_then(|bound| bound) {
+            Ok(address) => address,
+            Err(error) => {
+                // Its threads have the chain until they are gone, and the caller may end the process.
+                let _ = ended.changed().await;
+                return Err(error);
+            }
+        };
         tracing::info!(target: "assent::explorer", %address, "the explorer listens");
         Ok(Self { address, stop, ended })
     }
