@@ -160,12 +160,20 @@ impl Node {
             client_version: client_version(),
         };
         let explorer = start_explorer(config, backend.clone()).await?;
-        let rpc = if config.rpc.enabled { Some(assent_rpc::serve(config.rpc.server(), backend).await?) } else { None };
+        let rpc = match start_rpc(config, backend).await {
+            Ok(rpc) => rpc,
+            Err(error) => {
+                stop_servers(None, explorer).await;
+                return Err(error);
+            }
+        };
         tasks.spawn(metrics::sampler::run(recorder.clone(), chain.clone(), network.clone(), token.clone()));
-        let metrics = if config.metrics.enabled {
-            Some(metrics::serve(config.metrics.listen, recorder, status_receiver).await?)
-        } else {
-            None
+        let metrics = match start_metrics(config, recorder, status_receiver).await {
+            Ok(metrics) => metrics,
+            Err(error) => {
+                stop_servers(rpc, explorer).await;
+                return Err(error);
+            }
         };
         announce(&identity, &chain, rpc.as_ref());
         Ok(Self { token: token.clone(), chain, committer, network, rpc, explorer, metrics, driver, tasks })
@@ -196,12 +204,7 @@ impl Node {
     }
 
     async fn stop(mut self) {
-        if let Some(rpc) = self.rpc.take() {
-            rpc.stop().await;
-        }
-        if let Some(explorer) = self.explorer.take() {
-            explorer.stop().await;
-        }
+        stop_servers(self.rpc.take(), self.explorer.take()).await;
         self.token.cancel();
         if let Some(driver) = self.driver.take() {
             // It ends by the token; how it fared no longer matters.
@@ -309,6 +312,34 @@ async fn open_driver(config: &NodeConfig, identity: &Identity, surroundings: Sur
     let (key, data, accept_lost_memory) = (key.clone(), config.home.data(), config.accept_lost_memory_risk);
     let options = driver::OpenOptions { data, key, accept_lost_memory };
     Ok(Some(tokio::task::spawn_blocking(move || Driver::open(surroundings, options)).await??))
+}
+
+async fn start_rpc(config: &NodeConfig, backend: Backend) -> Result<Option<RpcHandle>> {
+    if !config.rpc.enabled {
+        return Ok(None);
+    }
+    Ok(Some(assent_rpc::serve(config.rpc.server(), backend).await?))
+}
+
+async fn start_metrics(
+    config: &NodeConfig,
+    recorder: Recorder,
+    status: watch::Receiver<Arc<assent_rpc::NodeStatus>>,
+) -> Result<Option<MetricsServer>> {
+    if !config.metrics.enabled {
+        return Ok(None);
+    }
+    Ok(Some(metrics::serve(config.metrics.listen, recorder, status).await?))
+}
+
+/// Waits until nothing of them has the chain any more.
+async fn stop_servers(rpc: Option<RpcHandle>, explorer: Option<ExplorerServer>) {
+    if let Some(rpc) = rpc {
+        rpc.stop().await;
+    }
+    if let Some(explorer) = explorer {
+        explorer.stop().await;
+    }
 }
 
 async fn start_explorer(config: &NodeConfig, backend: Backend) -> Result<Option<ExplorerServer>> {
